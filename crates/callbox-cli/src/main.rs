@@ -1,0 +1,2 @@
+//! The binary `callbox`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! What callbox's own tests share.

@@ -1,0 +1,7 @@
+//! The test set for TCP, as a library.
+#![warn(missing_docs)]
+
+// ---- layer 0: words ----
+pub mod error;
+
+pub use error::{Error, Invalid, Kind, Result};
