@@ -3,5 +3,6 @@
 
 // ---- layer 0: words ----
 pub mod error;
+pub mod text;
 
 pub use error::{Error, Invalid, Kind, Result};
