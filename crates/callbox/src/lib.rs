@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 // ---- layer 0: words ----
+pub mod addr;
 pub mod error;
 pub mod text;
 
