@@ -5,5 +5,6 @@
 pub mod addr;
 pub mod error;
 pub mod text;
+pub mod units;
 
 pub use error::{Error, Invalid, Kind, Result};
