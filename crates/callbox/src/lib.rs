@@ -7,4 +7,7 @@ pub mod error;
 pub mod text;
 pub mod units;
 
+// ---- layer 1: bytes ----
+pub mod pattern;
+
 pub use error::{Error, Invalid, Kind, Result};
