@@ -36,6 +36,8 @@ pub enum Kind {
     Exhausted,
     /// The session was told to end while the operation was waiting.
     Stopped,
+    /// A value that cannot be read, such as an address.
+    Invalid,
     /// Anything else the system reports.
     Io,
 }
@@ -55,6 +57,7 @@ impl Kind {
             Kind::PermissionDenied => "permission_denied",
             Kind::Exhausted => "exhausted",
             Kind::Stopped => "stopped",
+            Kind::Invalid => "invalid",
             Kind::Io => "io",
         }
     }
@@ -229,6 +232,18 @@ impl From<io::Error> for Error {
     /// For handlers that use `?` on plain IO; library code names its operation with [`Error::io`].
     fn from(source: io::Error) -> Error {
         Error::io("io", source)
+    }
+}
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Error {
+        Error::new("read", Kind::Invalid, invalid.to_string())
+    }
+}
+
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Error {
+        match never {}
     }
 }
 

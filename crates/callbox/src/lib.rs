@@ -3,6 +3,7 @@
 
 // ---- layer 0: words ----
 pub mod addr;
+pub mod direction;
 pub mod error;
 pub mod text;
 pub mod units;
@@ -10,4 +11,22 @@ pub mod units;
 // ---- layer 1: bytes ----
 pub mod pattern;
 
+// ---- layer 2: facts ----
+pub mod bus;
+pub mod event;
+pub mod meter;
+pub mod observers;
+pub mod report;
+pub mod session;
+pub mod tap;
+pub mod termination;
+
+// ---- layer 3: net ----
+pub mod net;
+
+// ---- layer 5: handlers ----
+pub mod handle;
+
+pub use addr::Addr;
 pub use error::{Error, Invalid, Kind, Result};
+pub use net::stream::Stream;

@@ -36,6 +36,8 @@ pub enum Addr {
     Unix(PathBuf),
     /// A descriptor that this process inherited.
     Fd(u32),
+    /// The other end of an in-memory pair; cannot be written by users.
+    Memory,
 }
 
 /// The host part of a TCP address; closed by nature.
@@ -83,7 +85,7 @@ impl Addr {
     /// An inherited descriptor may be bound to anything, so it counts as reachable from elsewhere; so do other names.
     pub fn is_loopback(&self) -> bool {
         match self {
-            Addr::Tcp { host: Host::Loopback, .. } | Addr::Unix(_) => true,
+            Addr::Tcp { host: Host::Loopback, .. } | Addr::Unix(_) | Addr::Memory => true,
             // `::ffff:127.0.0.1` is loopback by another name.
             Addr::Tcp { host: Host::Ip(ip), .. } => ip.to_canonical().is_loopback(),
             Addr::Tcp { host: Host::Name(name), .. } => name.eq_ignore_ascii_case("localhost"),
@@ -103,6 +105,28 @@ impl From<SocketAddr> for Addr {
     }
 }
 
+impl From<&Addr> for Addr {
+    fn from(addr: &Addr) -> Addr {
+        addr.clone()
+    }
+}
+
+impl TryFrom<&str> for Addr {
+    type Error = Invalid;
+
+    fn try_from(text: &str) -> Result<Addr, Invalid> {
+        Addr::parse(text)
+    }
+}
+
+impl TryFrom<String> for Addr {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Addr, Invalid> {
+        Addr::parse(&text)
+    }
+}
+
 impl FromStr for Addr {
     type Err = Invalid;
 
@@ -117,6 +141,7 @@ impl fmt::Display for Addr {
         match self {
             Addr::Unix(path) => write!(f, "unix:{}", path.display()),
             Addr::Fd(number) => write!(f, "fd:{number}"),
+            Addr::Memory => f.write_str("memory"),
             Addr::Tcp { host, port } => match host {
                 Host::Loopback => write!(f, ":{port}"),
                 Host::Any => write!(f, "*:{port}"),
