@@ -92,6 +92,11 @@ pub enum Event {
         /// What failed.
         error: Arc<Error>,
     },
+    /// Something the user should know that is no failure, such as a missing address family. Emitted by the opener.
+    Notice {
+        /// In a line.
+        message: String,
+    },
     /// Another attempt to connect follows after this pause. Emitted by the client.
     Retrying {
         /// What the last attempt met.

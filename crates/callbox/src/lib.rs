@@ -27,6 +27,16 @@ pub mod net;
 // ---- layer 5: handlers ----
 pub mod handle;
 
+// ---- layer 6: openers ----
+pub mod client;
+mod conduct;
+pub mod server;
+pub mod workers;
+
 pub use addr::Addr;
+pub use client::Client;
 pub use error::{Error, Invalid, Kind, Result};
+pub use handle::Handler;
 pub use net::stream::Stream;
+pub use server::Server;
+pub use session::Session;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -100,7 +100,19 @@ pub(crate) struct Edge {
     write_blocked: AtomicBool,
     aborted: AtomicBool,
     reported: AtomicBool,
+    swept: Swept,
 }
+
+/// What the sweep saw when it last looked.
+struct Swept {
+    bytes: AtomicU64,
+    waiting: AtomicU64,
+    /// Milliseconds of the sweep's clock when something last moved.
+    moved: AtomicU64,
+}
+
+/// The sweep has not looked yet.
+const UNSEEN: u64 = u64::MAX;
 
 impl Edge {
     pub(crate) fn new(io: Io, session: Session) -> Edge {
@@ -113,6 +125,7 @@ impl Edge {
             write_blocked: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             reported: AtomicBool::new(false),
+            swept: Swept { bytes: AtomicU64::new(0), waiting: AtomicU64::new(0), moved: AtomicU64::new(UNSEEN) },
         }
     }
 
@@ -260,18 +273,39 @@ impl Edge {
         }
     }
 
-    /// Makes the coming close a reset.
+    /// Makes the coming close a reset: the peer sees an abort, and what was not delivered is lost.
     pub(crate) fn abort(&self) {
-        self.abort_for(Termination::Aborted);
+        self.session.stop(Termination::Aborted);
+        self.aborted.store(true, Relaxed);
+        self.reset_on_close();
     }
 
-    /// Makes the coming close a reset, with the reason that the report will name unless there is one already.
-    pub(crate) fn abort_for(&self, reason: Termination) {
-        self.session.stop(reason);
-        self.aborted.store(true, Relaxed);
+    /// Has the kernel send a reset when the socket closes.
+    pub(crate) fn reset_on_close(&self) {
         if let Some(fd) = self.descriptor() {
             let _ = socket2::SockRef::from(&fd).set_linger(Some(Duration::ZERO));
         }
+    }
+
+    /// Ends both directions, also for halves of the stream that others still hold.
+    pub(crate) fn close_for_all(&self) {
+        self.aborted.store(true, Relaxed);
+        if let Some(fd) = self.descriptor() {
+            let _ = rustix::net::shutdown(fd, Shutdown::Both);
+        }
+    }
+
+    /// Tells for how long nothing has moved, by a clock that the sweep keeps; `waiting` is what the peer has not taken.
+    ///
+    /// Only the sweep calls this: it compares with what it saw the last time.
+    pub(crate) fn quiet_for(&self, clock: Duration, waiting: usize) -> Duration {
+        let (bytes, waiting) = (self.session.meter().total_bytes(), waiting as u64);
+        let now = clock.as_millis() as u64;
+        let (before, waited) = (self.swept.bytes.swap(bytes, Relaxed), self.swept.waiting.swap(waiting, Relaxed));
+        if before != bytes || waited != waiting || self.swept.moved.load(Relaxed) == UNSEEN {
+            self.swept.moved.store(now, Relaxed);
+        }
+        Duration::from_millis(now - self.swept.moved.load(Relaxed))
     }
 
     fn inbound_ended(&self) -> io::Result<()> {
