@@ -133,6 +133,11 @@ impl Bus {
         }
     }
 
+    /// Returns the next event if one is there.
+    pub fn try_next(&self) -> Option<(Instant, Event)> {
+        self.take(&mut self.state())
+    }
+
     /// Returns the next event; `None` once the bus is closed and empty.
     ///
     /// # Cancel safety

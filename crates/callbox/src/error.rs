@@ -124,19 +124,6 @@ impl Error {
         Error(Box::new(Inner { operation, address: None, kind, message, source: None, attempts: Vec::new() }))
     }
 
-    /// Returns the same error once more, for a second reader.
-    pub(crate) fn again(&self) -> Error {
-        let inner = &*self.0;
-        Error(Box::new(Inner {
-            operation: inner.operation,
-            address: inner.address.clone(),
-            kind: inner.kind,
-            message: Some(self.cause()),
-            source: inner.source.as_ref().and_then(io::Error::raw_os_error).map(io::Error::from_raw_os_error),
-            attempts: inner.attempts.iter().map(Error::again).collect(),
-        }))
-    }
-
     /// Adds where it happened, as printed.
     #[must_use]
     pub fn at(mut self, address: impl fmt::Display) -> Error {
@@ -216,6 +203,21 @@ pub fn plain(error: &io::Error) -> String {
             first.to_lowercase().chain(chars).collect()
         }
         _ => text.to_string(),
+    }
+}
+
+impl Clone for Error {
+    /// The copy's [`source`](std::error::Error::source) keeps the system's error number.
+    fn clone(&self) -> Error {
+        let inner = &*self.0;
+        Error(Box::new(Inner {
+            operation: inner.operation,
+            address: inner.address.clone(),
+            kind: inner.kind,
+            message: Some(self.cause()),
+            source: inner.source.as_ref().and_then(io::Error::raw_os_error).map(io::Error::from_raw_os_error),
+            attempts: inner.attempts.clone(),
+        }))
     }
 }
 

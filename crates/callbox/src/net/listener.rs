@@ -56,13 +56,13 @@ impl Listener {
     /// # Cancel safety
     ///
     /// Dropping the future closes what was bound.
-    pub async fn bind(addr: &Addr, options: &Options, backlog: u32) -> Result<Bound> {
-        let (addrs, optional_v6) = match addr {
+    pub async fn bind(addr: &Addr, options: &Options, backlog: u32, family: Family) -> Result<Bound> {
+        let (mut addrs, optional_v6) = match addr {
             Addr::Tcp { host: Host::Loopback, port } => (both(Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST, *port), true),
             Addr::Tcp { host: Host::Any, port } => (both(Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED, *port), true),
             Addr::Tcp { host: Host::Ip(ip), port } => (vec![SocketAddr::new(*ip, *port)], false),
             Addr::Tcp { host: Host::Name(name), port } => {
-                let mut addrs = resolve(name, *port, Family::Any).await?;
+                let mut addrs = resolve(name, *port, family).await?;
                 // IPv4 first, so that a missing IPv6 is what gives way.
                 addrs.sort_by_key(SocketAddr::is_ipv6);
                 (addrs, name == "localhost")
@@ -71,6 +71,10 @@ impl Listener {
             Addr::Fd(number) => return Ok(one(Listener::adopt(*number)?)),
             Addr::Memory => return Err(Error::new("bind", Kind::AddressNotAvailable, "memory is no address")),
         };
+        addrs.retain(|addr| family.admits(addr));
+        if addrs.is_empty() {
+            return Err(Error::new("bind", Kind::AddressNotAvailable, "the address is not of that family").at(addr));
+        }
         let mut last = None;
         for _ in 0..PORT_DRAWS {
             match bind_all(&addrs, optional_v6, options, backlog) {
@@ -308,7 +312,7 @@ mod tests {
 
     async fn bind(addr: &str) -> Bound {
         let addr = Addr::parse(addr).expect("a good address");
-        Listener::bind(&addr, &Options::default(), 128).await.expect("binds")
+        Listener::bind(&addr, &Options::default(), 128, Family::Any).await.expect("binds")
     }
 
     #[tokio::test]
@@ -350,13 +354,13 @@ mod tests {
         let path = folder.join("s");
         drop(std::os::unix::net::UnixListener::bind(&path).expect("binds"));
         let addr = Addr::Unix(path.clone());
-        let live = Listener::bind(&addr, &Options::default(), 1).await.expect("the dead one is removed");
-        let error = Listener::bind(&addr, &Options::default(), 1).await.expect_err("somebody listens");
+        let live = Listener::bind(&addr, &Options::default(), 1, Family::Any).await.expect("the dead one is removed");
+        let error = Listener::bind(&addr, &Options::default(), 1, Family::Any).await.expect_err("somebody listens");
         assert_eq!(error.kind(), Kind::AddressInUse);
         drop(live);
         assert!(!path.exists(), "removed with the listener");
         std::fs::write(&path, "a file").expect("writes");
-        Listener::bind(&addr, &Options::default(), 1).await.expect_err("not a socket");
+        Listener::bind(&addr, &Options::default(), 1, Family::Any).await.expect_err("not a socket");
         assert!(path.exists(), "a file is never removed");
         std::fs::remove_dir_all(&folder).expect("cleans up");
     }

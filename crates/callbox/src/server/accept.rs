@@ -35,7 +35,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What an accept error concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum AcceptError {
+pub(super) enum AcceptError {
     /// The one connection that is lost; accept(2) lists the network errors among these.
     ThisConnection,
     /// The system is out of descriptors or memory.
@@ -44,7 +44,7 @@ enum AcceptError {
     ListenerGone,
 }
 
-fn sort(error: &io::Error) -> AcceptError {
+pub(super) fn sort(error: &io::Error) -> AcceptError {
     match error.raw_os_error() {
         Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EFAULT) => AcceptError::ListenerGone,
         Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => AcceptError::OutOfResources,
@@ -254,8 +254,7 @@ impl<H: Handler> Acceptor<H> {
     }
 
     fn refuse(&self, socket: OwnedFd, peer: Addr, reason: Refusal) {
-        // A reset says "not now" at once and leaves nothing behind on our side.
-        let _ = socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO));
+        turn_away(&socket);
         drop(socket);
         self.shared.totals.refuse(reason);
         self.shared.observers.emit(|| Event::Refused { peer, reason });
@@ -275,7 +274,7 @@ impl<H: Handler> Acceptor<H> {
     /// Binds the address again after a suspension, trying until it is free.
     async fn bind_again(&mut self, addr: &Addr) -> Option<Listener> {
         let options = &self.shared.options;
-        match Listener::bind(addr, &options.socket, options.backlog).await {
+        match Listener::bind(addr, &options.socket, options.backlog, options.family).await {
             Ok(mut bound) => {
                 self.pause = PAUSE_MIN;
                 self.shared.observers.emit(|| Event::Listening { address: addr.clone() });
@@ -297,7 +296,13 @@ impl<H: Handler> Acceptor<H> {
     }
 }
 
-fn announce(edge: &Edge) {
+/// Makes the close of a socket a reset: it says "not now" at once and leaves nothing behind on our side.
+pub(super) fn turn_away(socket: &OwnedFd) {
+    let _ = socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO));
+}
+
+/// Says that a connection is there.
+pub(super) fn announce(edge: &Edge) {
     let session = edge.session();
     if session.observers().wants_talk() {
         let local = edge.local().unwrap_or_else(|| session.peer().clone());

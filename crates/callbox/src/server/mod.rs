@@ -19,6 +19,7 @@
 //! ```
 
 mod accept;
+mod first;
 mod options;
 mod running;
 mod shared;
@@ -80,7 +81,7 @@ impl Server {
         Error: From<A::Error>,
     {
         let addr = addr.try_into()?;
-        let bound = Listener::bind(&addr, &options.socket, options.backlog).await?;
+        let bound = Listener::bind(&addr, &options.socket, options.backlog, options.family).await?;
         for message in bound.notices {
             observers.emit(|| Event::Notice { message });
         }

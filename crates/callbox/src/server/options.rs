@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::net::closing::Closing;
+use crate::net::resolve::Family;
 use crate::net::socket::Options;
 use crate::workers::Workers;
 
@@ -16,6 +17,8 @@ pub const RESERVED_DESCRIPTORS: u64 = 64;
 pub struct ServerOptions {
     /// Options of every connection's socket.
     pub socket: Options,
+    /// Which of an address's families are bound.
+    pub family: Family,
     /// Connections the kernel may queue before they are accepted.
     pub backlog: u32,
     /// Connections open at once; `None` computes it from the descriptor limit.
@@ -44,6 +47,7 @@ impl Default for ServerOptions {
     fn default() -> ServerOptions {
         ServerOptions {
             socket: Options::default(),
+            family: Family::Any,
             backlog: BACKLOG,
             max_connections: None,
             descriptors_per_connection: 1,

@@ -138,7 +138,7 @@ impl Running {
         let outcome = acceptors.wait_for(Option::is_some).await.ok().and_then(|outcome| (*outcome).clone());
         match outcome {
             Some(Ok(())) => Ok(()),
-            Some(Err(error)) => Err(Arc::try_unwrap(error).unwrap_or_else(|shared| shared.again())),
+            Some(Err(error)) => Err(Arc::unwrap_or_clone(error)),
             None => {
                 // The runtime is going away under us; waiting is all that is left.
                 sleep(Duration::MAX).await;
