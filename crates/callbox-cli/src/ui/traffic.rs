@@ -72,7 +72,7 @@ fn cut(text: &mut String) -> usize {
     if text.len() <= LINE_BYTES {
         return 0;
     }
-    let end = text.floor_char_boundary(LINE_BYTES);
+    let end = (0..=LINE_BYTES).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
     let hidden = text.len() - end;
     text.truncate(end);
     hidden
