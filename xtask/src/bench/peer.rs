@@ -1,0 +1,101 @@
+//! A server that can be measured: how it is started and what it answers.
+
+/// What a server does with what it receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The same bytes.
+    Echo,
+    /// `thank you !`, once a chunk.
+    Reply,
+}
+
+/// The reply of the tutorial's server, callbox's default.
+pub(crate) const REPLY: &str = "thank you !";
+
+/// The row every other row is compared with.
+pub(crate) const YARDSTICK: &str = "raw epoll, edge-triggered";
+
+/// The row that is judged.
+pub(crate) const CALLBOX: &str = "callbox";
+
+/// One row of the tables.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    /// The name in the tables.
+    pub(crate) name: &'static str,
+    /// The command; `{port}` stands for a free port, `{ready}` for the file that will hold the address.
+    pub(crate) command: Vec<String>,
+    /// More of the environment.
+    pub(crate) environment: Vec<(String, String)>,
+    /// What it answers.
+    pub(crate) answer: Answer,
+    /// Starts a process a connection: fewer rounds, and never many connections.
+    pub(crate) forks: bool,
+}
+
+impl Peer {
+    /// Makes a peer of a command, a string a word.
+    pub(crate) fn new(name: &'static str, command: &[&str], answer: Answer) -> Peer {
+        let command = command.iter().map(|word| (*word).to_owned()).collect();
+        Peer { name, command, environment: Vec::new(), answer, forks: false }
+    }
+
+    /// Marks it as starting a process a connection.
+    pub(crate) fn forking(mut self) -> Peer {
+        self.forks = true;
+        self
+    }
+
+    /// Returns what comes back for `hello`.
+    pub(crate) fn reply(&self) -> &'static str {
+        match self.answer {
+            Answer::Echo => "hello",
+            Answer::Reply => REPLY,
+        }
+    }
+
+    /// Returns the command as one would type it, programs without their folders.
+    pub(crate) fn typed(&self) -> String {
+        let short = |word: &String| match word.rsplit_once('/') {
+            Some((folder, name)) if folder.starts_with('/') && std::path::Path::new(folder).is_dir() => name.to_owned(),
+            _ if word.contains(' ') => format!("'{word}'"),
+            _ => word.clone(),
+        };
+        self.command
+            .iter()
+            .map(short)
+            .collect::<Vec<_>>()
+            .join(" ")
+            .replace("{port}", "PORT")
+            .replace("{ready}", "FILE")
+    }
+}
+
+/// Returns the order of `count` peers in a round: a different one first each time, forwards and backwards in turn.
+pub(crate) fn order(count: usize, round: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).map(|index| (index + round) % count).collect();
+    if round % 2 == 1 {
+        order.reverse();
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_round_has_every_peer_in_another_order() {
+        assert_eq!(order(3, 0), [0, 1, 2]);
+        assert_eq!(order(3, 1), [0, 2, 1]);
+        let mut later = order(5, 7);
+        later.sort_unstable();
+        assert_eq!(later, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn commands_are_shown_without_folders() {
+        let peer = Peer::new("x", &["/usr/bin/env", "serve", "127.0.0.1:{port}", "--reply", REPLY], Answer::Reply);
+        assert_eq!(peer.typed(), "env serve 127.0.0.1:PORT --reply 'thank you !'");
+    }
+}
