@@ -35,6 +35,7 @@ pub(crate) fn measure(setup: &Setup) -> Section {
         section.commands(&rows);
         section.say(&format!("### {connections} connection{}", if connections == 1 { "" } else { "s" }));
         section.say(&show(&rows, connections));
+        section.say(&rounds::quietness(&rows));
         judge(&mut section, &rows, connections);
     }
     section

@@ -18,9 +18,9 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Reads a line of them.
-    pub(crate) fn read(line: &str) -> Found {
-        let pairs = line.split_whitespace().filter_map(|word| word.split_once('='));
+    /// Reads them from a text.
+    pub(crate) fn read(text: &str) -> Found {
+        let pairs = text.split_whitespace().filter_map(|word| word.split_once('='));
         Found { values: pairs.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect() }
     }
 
@@ -37,6 +37,11 @@ impl Found {
     /// Returns the server's processor time for an answer, in microseconds.
     pub(crate) fn server_cpu_us(&self) -> f64 {
         self.value("server_cpu_s") * 1e6 / self.value("answered").max(1.0)
+    }
+
+    /// Returns the share of one core that neither server nor client had, the host's other guests included.
+    pub(crate) fn disturbance(&self) -> f64 {
+        (self.value("others_cpu_s") + self.value("stolen_s")) / self.value("window_s")
     }
 
     /// Returns the share of its core that the client used; near 1 it may be what limits the rate.
@@ -78,10 +83,13 @@ mod tests {
 
     #[test]
     fn words_become_numbers() {
-        let found = Found::read("answered=3000 window_s=1.5 server_cpu_s=0.03 client_cpu_s=0.75 noise\n");
+        let found = Found::read(
+            "answered=3000 window_s=1.5 server_cpu_s=0.03 client_cpu_s=0.75\nothers_cpu_s=0.1 stolen_s=0.05 noise\n",
+        );
         assert_eq!(found.rate(), 2000.0);
         assert_eq!(found.server_cpu_us(), 10.0);
         assert_eq!(found.client_busy(), 0.5);
+        assert!((found.disturbance() - 0.1).abs() < 1e-9);
         assert_eq!(found.value("wrong"), 0.0);
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn measure(setup: &Setup) -> Section {
             match hold(setup, &row.peer, connections) {
                 Ok((accepted, echoed)) => {
                     eprintln!(
-                        "memory, round {}: {}: {accepted:.2} KiB, {echoed:.2} after an echo",
+                        "memory, round {}: {}: {accepted:.3} KiB, {echoed:.3} after an echo",
                         round + 1,
                         row.peer.name
                     );
@@ -73,7 +73,7 @@ pub(crate) fn measure(setup: &Setup) -> Section {
 fn show(row: &Row) -> Vec<String> {
     match &row.problem {
         Some(problem) => vec![row.peer.name.to_owned(), format!("not measured: {problem}")],
-        None => vec![row.peer.name.to_owned(), row.accepted.show(2), row.echoed.show(2)],
+        None => vec![row.peer.name.to_owned(), row.accepted.show(3), row.echoed.show(3)],
     }
 }
 

@@ -46,6 +46,11 @@ impl Options {
         2
     }
 
+    /// How often a run is made until nothing disturbs it.
+    pub(crate) fn attempts(&self) -> usize {
+        if self.quick { 1 } else { 3 }
+    }
+
     /// Runs of each program in the figures on starting.
     pub(crate) fn starts(&self) -> usize {
         if self.quick { 15 } else { 60 }

@@ -1,5 +1,9 @@
 //! A server that can be measured: how it is started and what it answers.
 
+use std::path::Path;
+
+use crate::workspace;
+
 /// What a server does with what it receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -56,13 +60,16 @@ impl Peer {
 
     /// Returns the command as one would type it, programs without their folders.
     pub(crate) fn typed(&self) -> String {
-        let short = |word: &String| match word.rsplit_once('/') {
-            Some((folder, name)) if folder.starts_with('/') && std::path::Path::new(folder).is_dir() => name.to_owned(),
+        let folders = [workspace::root(), &workspace::target()];
+        let is_ours = |word: &str| folders.iter().any(|folder| Path::new(word).starts_with(folder));
+        let short = |(index, word): (usize, &String)| match word.rsplit_once('/') {
+            Some((_, name)) if index == 0 || is_ours(word) => name.to_owned(),
             _ if word.contains(' ') => format!("'{word}'"),
             _ => word.clone(),
         };
         self.command
             .iter()
+            .enumerate()
             .map(short)
             .collect::<Vec<_>>()
             .join(" ")
@@ -95,7 +102,8 @@ mod tests {
 
     #[test]
     fn commands_are_shown_without_folders() {
-        let peer = Peer::new("x", &["/usr/bin/env", "serve", "127.0.0.1:{port}", "--reply", REPLY], Answer::Reply);
-        assert_eq!(peer.typed(), "env serve 127.0.0.1:PORT --reply 'thank you !'");
+        let peer =
+            Peer::new("x", &["/usr/bin/env", "serve", "127.0.0.1:{port}", "--reply", REPLY, "/bin/cat"], Answer::Reply);
+        assert_eq!(peer.typed(), "env serve 127.0.0.1:PORT --reply 'thank you !' /bin/cat");
     }
 }

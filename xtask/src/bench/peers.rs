@@ -87,7 +87,7 @@ fn haproxy(setup: &Setup) -> Option<Peer> {
     let lua = workspace::root().join("xtask/peers/haproxy_echo.lua");
     // The port is not known yet: HAProxy takes it from the environment.
     let text = format!(
-        "global\n  maxconn 12000\n  nbthread 1\n  lua-load {}\ndefaults\n  mode tcp\n  timeout client 60s\n  timeout server 60s\n  \
+        "global\n  no strict-limits\n  maxconn 12000\n  nbthread 1\n  lua-load {}\ndefaults\n  mode tcp\n  timeout client 60s\n  timeout server 60s\n  \
          timeout connect 5s\nfrontend echo\n  bind 127.0.0.1:\"${{PORT}}\" backlog 4096\n  tcp-request content use-service lua.echo\n",
         lua.display()
     );

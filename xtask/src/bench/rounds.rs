@@ -6,6 +6,9 @@ use super::sample::Sample;
 use super::server::Server;
 use super::setup::Setup;
 
+/// A run counts as disturbed when others had more than this share of a core.
+const DISTURBED: f64 = 0.1;
+
 /// A peer and what was found, round by round.
 #[derive(Debug)]
 pub(crate) struct Row {
@@ -68,7 +71,7 @@ pub(crate) fn compare(setup: &Setup, peers: Vec<Peer>, kind: &str, words: impl F
                 continue;
             }
             let words = words(&row.peer);
-            match Server::start(&row.peer, setup).and_then(|server| load::run(setup, &server, kind, &words)) {
+            match undisturbed(setup, &row.peer, kind, &words) {
                 Ok(found) => {
                     let (name, rate, p99) = (row.peer.name, found.rate(), found.value("p99_us"));
                     eprintln!("{kind} {}, round {}: {name}: {rate:.0}/s, p99 {p99:.0} us", words.join(" "), round + 1);
@@ -83,6 +86,28 @@ pub(crate) fn compare(setup: &Setup, peers: Vec<Peer>, kind: &str, words: impl F
         }
     }
     rows
+}
+
+/// Measures once; again when something else wanted the processors meanwhile, but not for ever.
+fn undisturbed(setup: &Setup, peer: &Peer, kind: &str, words: &[String]) -> Result<Found, String> {
+    let mut attempt = 0;
+    loop {
+        let server = Server::start(peer, setup)?;
+        let found = load::run(setup, &server, kind, words)?;
+        attempt += 1;
+        // Children of a forking server are among the others.
+        if peer.forks || found.disturbance() <= DISTURBED || attempt >= setup.options.attempts() {
+            return Ok(found);
+        }
+        eprintln!("{kind}: {}: others used {:.0} % of a core, again", peer.name, found.disturbance() * 100.0);
+    }
+}
+
+/// Describes how quiet the machine was during the runs of these rows.
+pub(crate) fn quietness(rows: &[Row]) -> String {
+    let quiet = rows.iter().filter(|row| !row.peer.forks);
+    let worst = quiet.flat_map(|row| row.sample(Found::disturbance).values().to_vec()).fold(0.0, f64::max);
+    format!("Anything else on the machine had at most {:.0} % of a core during a run.", worst * 100.0)
 }
 
 /// Finds the row of a name.

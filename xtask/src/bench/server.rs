@@ -83,7 +83,7 @@ impl Server {
         while Instant::now() < deadline {
             if let Ok(Some(status)) = server.process.child.try_wait() {
                 let text = fs::read_to_string(&errors).unwrap_or_default();
-                return Err(format!("ended before it listened ({status}): {}", text.lines().next().unwrap_or("")));
+                return Err(format!("ended before it listened ({status}): {}", text.lines().last().unwrap_or("")));
             }
             match (by_file, read_address(&ready)) {
                 (true, Some(addr)) => {

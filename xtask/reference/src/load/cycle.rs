@@ -10,7 +10,7 @@ use rustix::io::{Errno, Result};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 use crate::histogram::Histogram;
-use crate::usage::cpu_seconds;
+use crate::usage::Usage;
 
 const QUESTION: &[u8] = b"hello";
 /// Source addresses taken in turn.
@@ -48,10 +48,8 @@ pub struct Report {
     pub times: Histogram,
     /// The window as it was.
     pub window: Duration,
-    /// Processor time of the server with its children.
-    pub server_cpu: f64,
-    /// Processor time of this client.
-    pub client_cpu: f64,
+    /// Who used the processor.
+    pub usage: Usage,
 }
 
 struct Worker {
@@ -92,13 +90,11 @@ pub fn run(plan: Plan) -> Result<Report> {
         run.start(index)?;
     }
     run.turn_until(Instant::now() + warm_up)?;
-    let own_pid = std::process::id();
-    let (server_cpu, client_cpu, start) = (cpu_seconds(server_pid), cpu_seconds(own_pid), Instant::now());
+    let (usage, start) = (Usage::of(server_pid), Instant::now());
     run.counting = true;
     run.turn_until(start + window)?;
     run.report.window = start.elapsed();
-    run.report.server_cpu = cpu_seconds(server_pid) - server_cpu;
-    run.report.client_cpu = cpu_seconds(own_pid) - client_cpu;
+    run.report.usage = Usage::of(server_pid).since(usage);
     Ok(run.report)
 }
 

@@ -11,7 +11,7 @@ use rustix::net::{self, RecvFlags, SendFlags};
 
 use super::message::Messages;
 use crate::histogram::Histogram;
-use crate::usage::cpu_seconds;
+use crate::usage::Usage;
 
 const EVENTS: usize = 512;
 const BUFFER_BYTES: usize = 4096;
@@ -19,6 +19,8 @@ const BUFFER_BYTES: usize = 4096;
 const SILENCE: Duration = Duration::from_secs(1);
 /// How often the loop looks at the clock when nothing comes.
 const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+/// Connections that wait for their first answer at the same time.
+const OPENING_TOGETHER: usize = 64;
 /// The very first answers may take this long, all together.
 const FIRST_ANSWERS: Duration = Duration::from_secs(30);
 
@@ -56,10 +58,8 @@ pub struct Report {
     pub times: Histogram,
     /// The window as it was.
     pub window: Duration,
-    /// Processor time of the server and of this client.
-    pub server_cpu: f64,
-    /// Of this client.
-    pub client_cpu: f64,
+    /// Who used the processor.
+    pub usage: Usage,
 }
 
 struct Connection {
@@ -79,6 +79,9 @@ struct Run {
     messages: Messages,
     report: Report,
     counting: bool,
+    /// Connections without their first answer; while some open, nobody sends a second message.
+    first_due: usize,
+    opening: bool,
     buffer: [u8; BUFFER_BYTES],
     due: [u8; BUFFER_BYTES],
 }
@@ -94,18 +97,18 @@ pub fn run(plan: Plan) -> Result<Report> {
         messages: Messages::of_size(plan.size_bytes),
         report: Report::default(),
         counting: false,
+        first_due: 0,
+        opening: true,
         buffer: [0; BUFFER_BYTES],
         due: [0; BUFFER_BYTES],
     };
     run.open(plan)?;
     run.turn_until(Instant::now() + plan.warm_up)?;
-    let own_pid = std::process::id();
-    let (server_cpu, client_cpu, start) = (cpu_seconds(plan.server_pid), cpu_seconds(own_pid), Instant::now());
+    let (usage, start) = (Usage::of(plan.server_pid), Instant::now());
     run.counting = true;
     run.turn_until(start + plan.window)?;
     let end = Instant::now();
-    run.report.server_cpu = cpu_seconds(plan.server_pid) - server_cpu;
-    run.report.client_cpu = cpu_seconds(own_pid) - client_cpu;
+    run.report.usage = Usage::of(plan.server_pid).since(usage);
     run.report.window = end - start;
     Ok(run.finish(end))
 }
@@ -128,23 +131,24 @@ impl Run {
                 open: true,
             };
             self.connections.push(connection);
+            self.first_due += 1;
             self.send(index, Instant::now())?;
             // A few may be under way together: opening 10,000 must not take longer than measuring them.
-            while self.connections.len().saturating_sub(self.report_first()) > 64 {
-                if Instant::now() > deadline {
-                    return Err(Errno::TIMEDOUT);
-                }
-                self.turn()?;
-            }
+            self.turn_until_due(OPENING_TOGETHER, deadline)?;
         }
-        Ok(())
+        self.turn_until_due(0, deadline)?;
+        self.opening = false;
+        (0..plan.connections).try_for_each(|index| self.send(index, Instant::now()))
     }
 
-    /// Counts the connections that have had their first answer, looking only at the newest.
-    fn report_first(&self) -> usize {
-        let total = self.connections.len();
-        let waiting = self.connections.iter().rev().take(256).filter(|connection| connection.counter == 1).count();
-        total - waiting
+    fn turn_until_due(&mut self, most: usize, deadline: Instant) -> Result<()> {
+        while self.first_due > most {
+            if Instant::now() > deadline || self.report.lost > 0 {
+                return Err(Errno::TIMEDOUT);
+            }
+            self.turn()?;
+        }
+        Ok(())
     }
 
     fn turn_until(&mut self, end: Instant) -> Result<()> {
@@ -184,6 +188,10 @@ impl Run {
         connection.wrong |= !right;
         connection.received = until;
         if until < size {
+            return Ok(());
+        }
+        if self.opening {
+            self.first_due -= 1;
             return Ok(());
         }
         let took = now - connection.sent_at;
