@@ -76,7 +76,7 @@ fn show(rows: &[Row], connections: usize) -> String {
             row.sample(|found| found.value("p50_us")).show(1),
             row.sample(p99).show(1),
             ratio(p99, 3),
-            row.sample(Found::server_cpu_us).show(2),
+            if row.peer.forks { "in children".into() } else { row.sample(Found::server_cpu_us).show(2) },
             row.sample(|found| found.client_busy() * 100.0).show(0),
             format!("{answered}/{connections}"),
             row.worst("connections_silent").to_string(),

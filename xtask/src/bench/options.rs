@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::workspace;
+
 /// The wishes of one run.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
@@ -17,7 +19,7 @@ pub(crate) struct Options {
 impl Options {
     /// Reads the words; `figures` are the names that `--only` may give.
     pub(crate) fn parse(words: &[&str], figures: &[&str]) -> Result<Options, String> {
-        let mut options = Options { only: None, quick: false, out: PathBuf::from("BENCHMARKS.md") };
+        let mut options = Options { only: None, quick: false, out: workspace::root().join("BENCHMARKS.md") };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match *word {

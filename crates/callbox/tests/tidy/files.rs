@@ -11,7 +11,7 @@ const SKIPPED: [&str; 3] = ["target", ".git", "node_modules"];
 const DEEPEST: usize = 12;
 
 /// A file: its path from the root of the workspace, its text and, for Rust, its parts.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Found {
     /// With `/` between folders.
     pub(crate) path: String,
@@ -24,7 +24,12 @@ pub(crate) struct Found {
 impl Found {
     /// Makes one of a text.
     pub(crate) fn new(path: &str, text: &str) -> Found {
-        Found { path: path.to_owned(), text: text.to_owned(), source: Source::read(text) }
+        let mut source = Source::read(text);
+        // A module of tests in a file of its own has its `#[cfg(test)]` elsewhere.
+        if path.split('/').any(|name| matches!(name, "tests" | "tests.rs")) {
+            source.make_test();
+        }
+        Found { path: path.to_owned(), text: text.to_owned(), source }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who may import whom: lib.rs lists modules under layer headings, and a module uses only what is listed above it.
+//! Who may import whom: lib.rs lists modules under layer headings, and a module uses only what is in lower layers.
 //!
 //! ```text
 //! // ---- layer 3: net ----
@@ -7,10 +7,11 @@
 //! pub mod record;
 //! ```
 //!
-//! Headings of the same layer are siblings that never use each other; modules under the same heading may use those listed
-//! earlier; under the heading `handle` not even those, and no file of a folder `handle` uses another's.
+//! Headings of the same layer are siblings that never use each other. Modules under one heading may use each other, but not
+//! in a circle (rustfmt sorts them, so that their order in lib.rs says nothing). No file of the folder `handle` uses another
+//! handler's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::Finding;
 use crate::files::Found;
@@ -23,7 +24,15 @@ const HANDLERS: &str = "handle";
 struct Place {
     layer: usize,
     heading: String,
-    order: usize,
+}
+
+/// One module using another under the same heading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Edge {
+    from: String,
+    to: String,
+    /// File and line.
+    place: String,
 }
 
 /// The map that lib.rs draws.
@@ -49,7 +58,7 @@ impl Layers {
                 layers.homeless.push((index + 1, name.to_owned()));
                 continue;
             };
-            layers.modules.insert(name.to_owned(), Place { layer, heading: title, order: index });
+            layers.modules.insert(name.to_owned(), Place { layer, heading: title });
         }
         let code = crate::source::Source::read(text).product_code;
         for at in positions(&code, "use") {
@@ -98,8 +107,7 @@ impl Layers {
 
     /// Says what is wrong with module `from` using `to`.
     fn problem(&self, from: &[String], to: &[String], modules: &[Vec<String>]) -> Option<String> {
-        let first = to.first()?;
-        let target = if self.modules.contains_key(first) { first } else { self.exports.get(first)? };
+        let target = self.module_named(to.first()?)?;
         let (own, other) = (self.modules.get(&from[0])?, self.modules.get(target)?);
         let edge = format!("({} -> {target})", from[0]);
         if from[0] == *target {
@@ -117,12 +125,50 @@ impl Layers {
         if own.heading != other.heading {
             return Some(format!("{} and {} may not use each other {edge}", own.heading, other.heading));
         }
-        if own.heading == HANDLERS {
-            return Some(format!("no handler may use another {edge}"));
-        }
-        (other.order > own.order)
-            .then(|| format!("within layer {} only modules listed earlier may be used {edge}", own.layer))
+        None
     }
+
+    /// Finds modules under one heading that use each other in a circle.
+    pub(crate) fn circles<'a>(&self, files: impl Iterator<Item = &'a Found>) -> Vec<Finding> {
+        let edges: Vec<Edge> = files.flat_map(|file| self.edges(file)).collect();
+        let closes = |edge: &&Edge| reachable(&edges, &edge.to).contains(&*edge.from);
+        let show = |edge: &Edge| {
+            format!(
+                "{}: modules of one layer may not use each other in a circle ({} -> {})",
+                edge.place, edge.from, edge.to
+            )
+        };
+        edges.iter().filter(closes).map(show).collect()
+    }
+
+    fn edges(&self, file: &Found) -> Vec<Edge> {
+        let from = module_of(&file.path);
+        let Some(own) = from.first().and_then(|name| self.modules.get(name)) else { return Vec::new() };
+        let edge = |(at, path): (usize, Vec<String>)| {
+            let to = self.module_named(path.first()?)?;
+            let place = format!("{}:{}", file.path, line_of(&file.text, at));
+            let sibling = *to != from[0] && self.modules.get(to) == Some(own);
+            sibling.then(|| Edge { from: from[0].clone(), to: to.clone(), place })
+        };
+        uses(&file.source.product_code, &from).into_iter().filter_map(edge).collect()
+    }
+
+    /// Returns the module that a name at the root of the crate belongs to.
+    fn module_named<'a>(&'a self, name: &'a String) -> Option<&'a String> {
+        if self.modules.contains_key(name) { Some(name) } else { self.exports.get(name) }
+    }
+}
+
+/// Returns the modules that `start` uses, directly or not.
+fn reachable<'a>(edges: &'a [Edge], start: &'a str) -> HashSet<&'a str> {
+    let mut seen = HashSet::new();
+    let mut open = vec![start];
+    while let Some(module) = open.pop() {
+        if seen.insert(module) {
+            open.extend(edges.iter().filter(|edge| edge.from == module).map(|edge| &*edge.to));
+        }
+    }
+    seen
 }
 
 /// Returns the module that a file of the library is, empty for lib.rs.
@@ -222,8 +268,10 @@ pub use error::{Error, Result};
 // ---- layer 2: facts ----
 mod session;
 pub mod event;
+pub mod meter;
 // ---- layer 3: net ----
 pub mod net;
+pub use net::stream::Stream;
 // ---- layer 3: observe ----
 pub mod record;
 // ---- layer 5: handle ----
@@ -243,16 +291,30 @@ pub mod handle;
         assert_eq!(check("session.rs", "\nuse crate::{error::Error, net::{Stream, sys}};").len(), 2);
         assert_eq!(check("session.rs", "\nuse super::net::Stream;"), due);
         assert_eq!(check("net/sys.rs", "use super::super::handle::Handler;").len(), 1);
-        assert_eq!(check("addr.rs", "use crate::Result;").len(), 1, "error is listed after addr");
+        assert_eq!(check("addr.rs", "use crate::Stream;").len(), 1, "lib.rs takes it from net");
     }
 
     #[test]
     fn siblings_do_not_use_each_other() {
         assert!(check("net/sys.rs", "use crate::record::Tap;")[0].contains("net and observe may not use each other"));
         assert!(check("record.rs", "use crate::net::Stream;")[0].contains("observe and net may not use each other"));
-        assert!(check("session.rs", "use crate::event::Event;")[0].contains("only modules listed earlier"));
         assert!(check("handle/echo.rs", "use crate::handle::reply::Reply;")[0].contains("no handler may use another"));
         assert!(check("handle/echo.rs", "use super::reply::Reply;")[0].contains("no handler may use another"));
+    }
+
+    #[test]
+    fn circles_are_found_and_chains_are_not() {
+        let file = |name: &str, text: &str| Found::new(&format!("crates/callbox/src/{name}.rs"), text);
+        let circles = |files: &[Found]| Layers::read(LIB).circles(files.iter());
+        let chain =
+            [file("session", "use crate::event::Event;"), file("event", "use crate::meter::Meter;"), file("meter", "")];
+        assert_eq!(circles(&chain), [""; 0]);
+        let circle = [chain[0].clone(), chain[1].clone(), file("meter", "\nfn a(session: crate::session::Session) {}")];
+        let found = circles(&circle);
+        assert_eq!(found.len(), 3);
+        let due =
+            "crates/callbox/src/meter.rs:2: modules of one layer may not use each other in a circle (meter -> session)";
+        assert_eq!(found[2], due);
     }
 
     #[test]

@@ -47,6 +47,7 @@ fn modules_use_lower_layers_only() {
     let modules: Vec<_> = library.iter().map(|file| layers::module_of(&file.path)).collect();
     let mut findings = layers.findings(&map.path);
     findings.extend(library.iter().flat_map(|file| layers.check(file, &modules)));
+    findings.extend(layers.circles(library.iter().copied()));
     assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
 }
 

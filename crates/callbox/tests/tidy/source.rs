@@ -15,7 +15,7 @@ pub(crate) struct Piece {
 }
 
 /// A text in its parts.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Source {
     /// The code, as long as the text, everything else blanked.
     pub(crate) code: String,
@@ -65,6 +65,14 @@ impl Source {
             comments: finish(comments),
             code,
         }
+    }
+
+    /// Makes all of it code that is compiled for tests only.
+    pub(crate) fn make_test(&mut self) {
+        let mut blanked = std::mem::take(&mut self.product_code).into_bytes();
+        blank(&mut blanked);
+        self.product_code = String::from_utf8(blanked).expect("blanks are ASCII");
+        self.strings.iter_mut().chain(&mut self.comments).for_each(|piece| piece.in_test = true);
     }
 }
 
