@@ -24,7 +24,7 @@ pub(crate) fn measure(setup: &Setup) -> Section {
         section.commands(&rows);
         section.say(&format!("### {workers} worker{}", if workers == 1 { "" } else { "s" }));
         section.say(&show(&rows));
-        section.say(&rounds::quietness(&rows));
+        section.say(&rounds::steadiness(&rows));
         let pair = rounds::row(&rows, CALLBOX).zip(rounds::row(&rows, YARDSTICK));
         let ratio = pair.and_then(|(own, other)| own.ratios(other, Found::rate).median());
         let what = format!("connect, reply, close, {workers} workers: rate to the yardstick's");

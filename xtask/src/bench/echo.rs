@@ -35,7 +35,7 @@ pub(crate) fn measure(setup: &Setup) -> Section {
         section.commands(&rows);
         section.say(&format!("### {connections} connection{}", if connections == 1 { "" } else { "s" }));
         section.say(&show(&rows, connections));
-        section.say(&rounds::quietness(&rows));
+        section.say(&rounds::steadiness(&rows));
         judge(&mut section, &rows, connections);
     }
     section

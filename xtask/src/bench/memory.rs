@@ -35,7 +35,7 @@ pub(crate) fn measure(setup: &Setup) -> Section {
     ));
     let make = |peer| Row { peer, accepted: Sample::default(), echoed: Sample::default(), problem: None };
     let mut rows: Vec<Row> = peers::memory(setup).into_iter().map(make).collect();
-    for round in 0..setup.options.rounds() {
+    for round in 0..setup.options.rounds_of_peers() {
         for index in order(rows.len(), round) {
             let row = &mut rows[index];
             if row.problem.is_some() {

@@ -38,9 +38,14 @@ impl Options {
         Ok(options)
     }
 
-    /// Rounds of each figure; medians need several.
+    /// Rounds of callbox and of the yardstick; their ratio is what is judged.
     pub(crate) fn rounds(&self) -> usize {
-        if self.quick { 2 } else { 5 }
+        if self.quick { 2 } else { 7 }
+    }
+
+    /// Rounds of the other peers; medians need several.
+    pub(crate) fn rounds_of_peers(&self) -> usize {
+        self.rounds().min(5)
     }
 
     /// Rounds of peers that start a process a connection: enough to see that they are many times behind.

@@ -93,14 +93,15 @@ impl Report<'_> {
         let options = &self.setup.options;
         let mut parts = vec!["# Benchmarks".to_owned()];
         parts.push(format!(
-            "Written by `cargo xtask bench{}{}`: callbox and its peers side by side in one run, {} rounds in changing order, \
-             {:.1} s each ({} rounds for servers that start a process a connection). Figures are medians, in brackets the \
-             range. The yardstick is a plain epoll server (`xtask/reference`), ratios are taken within a round. Counting, \
-             events and limits of callbox are on.",
+            "Written by `cargo xtask bench{}{}`: callbox and its peers side by side in one run, {:.1} s each, in changing order; \
+             {} rounds of callbox and the yardstick, always next to each other, {} of the others, {} of servers that start a \
+             process a connection. Figures are medians, in brackets the range. The yardstick is a plain epoll server \
+             (`xtask/reference`), ratios are taken within a round. Counting, events and limits of callbox are on.",
             options.only.as_ref().map_or(String::new(), |only| format!(" --only {only}")),
             if options.quick { " --quick" } else { "" },
-            options.rounds(),
             options.window().as_secs_f64(),
+            options.rounds(),
+            options.rounds_of_peers(),
             options.rounds_of_slow_peers(),
         ));
         parts.push("## Targets".into());

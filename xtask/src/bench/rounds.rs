@@ -1,13 +1,16 @@
 //! Rounds: every peer once a round, each time with a fresh server, in changing order.
 
 use super::load::{self, Found};
-use super::peer::{Peer, order};
+use super::peer::{CALLBOX, Peer, YARDSTICK, order};
 use super::sample::Sample;
 use super::server::Server;
 use super::setup::Setup;
 
 /// A run counts as disturbed when others had more than this share of a core.
 const DISTURBED: f64 = 0.1;
+
+/// The yardstick's best round may be this many times as fast as its worst without a remark.
+const STEADY: f64 = 1.3;
 
 /// A peer and what was found, round by round.
 #[derive(Debug)]
@@ -65,8 +68,7 @@ pub(crate) fn compare(setup: &Setup, peers: Vec<Peer>, kind: &str, words: impl F
     for round in 0..setup.options.rounds() {
         for index in order(rows.len(), round) {
             let row = &mut rows[index];
-            let over = row.peer.forks && round >= setup.options.rounds_of_slow_peers();
-            if over || row.problem.is_some() {
+            if round >= rounds_of(&row.peer, setup) || row.problem.is_some() {
                 row.found.push(None);
                 continue;
             }
@@ -88,6 +90,14 @@ pub(crate) fn compare(setup: &Setup, peers: Vec<Peer>, kind: &str, words: impl F
     rows
 }
 
+fn rounds_of(peer: &Peer, setup: &Setup) -> usize {
+    match peer.name {
+        CALLBOX | YARDSTICK => setup.options.rounds(),
+        _ if peer.forks => setup.options.rounds_of_slow_peers(),
+        _ => setup.options.rounds_of_peers(),
+    }
+}
+
 /// Measures once; again when something else wanted the processors meanwhile, but not for ever.
 fn undisturbed(setup: &Setup, peer: &Peer, kind: &str, words: &[String]) -> Result<Found, String> {
     let mut attempt = 0;
@@ -103,11 +113,19 @@ fn undisturbed(setup: &Setup, peer: &Peer, kind: &str, words: &[String]) -> Resu
     }
 }
 
-/// Describes how quiet the machine was during the runs of these rows.
-pub(crate) fn quietness(rows: &[Row]) -> String {
+/// Describes how quiet and how steady the machine was during the runs of these rows.
+pub(crate) fn steadiness(rows: &[Row]) -> String {
     let quiet = rows.iter().filter(|row| !row.peer.forks);
     let worst = quiet.flat_map(|row| row.sample(Found::disturbance).values().to_vec()).fold(0.0, f64::max);
-    format!("Anything else on the machine had at most {:.0} % of a core during a run.", worst * 100.0)
+    let mut text = format!("Anything else on the machine had at most {:.0} % of a core during a run.", worst * 100.0);
+    let spread = row(rows, YARDSTICK).map_or(1.0, |row| row.sample(Found::rate).spread());
+    if spread > STEADY {
+        text += &format!(
+            " The yardstick itself was {spread:.1} times as fast in its best round as in its worst: the machine is not steady, \
+             and only the ratios of neighbouring runs say something about the servers."
+        );
+    }
+    text
 }
 
 /// Finds the row of a name.

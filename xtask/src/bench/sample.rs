@@ -29,11 +29,21 @@ impl Sample {
         }
     }
 
+    /// Returns how many times the highest is the lowest.
+    pub(crate) fn spread(&self) -> f64 {
+        let (lowest, highest) = self.range();
+        highest / lowest
+    }
+
+    fn range(&self) -> (f64, f64) {
+        let values = self.values.iter().copied();
+        (values.clone().fold(f64::INFINITY, f64::min), values.fold(f64::NEG_INFINITY, f64::max))
+    }
+
     /// Writes `median (lowest-highest)` with `digits` after the point, or a dash.
     pub(crate) fn show(&self, digits: usize) -> String {
         let Some(median) = self.median() else { return "-".into() };
-        let lowest = self.values.iter().copied().fold(f64::INFINITY, f64::min);
-        let highest = self.values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let (lowest, highest) = self.range();
         format!("{median:.digits$} ({lowest:.digits$}-{highest:.digits$})")
     }
 }
@@ -50,6 +60,7 @@ mod tests {
     fn the_middle_and_the_range_are_shown() {
         assert_eq!(sample(&[3.0, 1.0, 2.0]).show(1), "2.0 (1.0-3.0)");
         assert_eq!(sample(&[4.0, 1.0]).median(), Some(2.5));
+        assert_eq!(sample(&[2.0, 1.0, 4.0]).spread(), 4.0);
         assert_eq!(sample(&[]).show(1), "-");
     }
 }
