@@ -50,6 +50,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         // Children of a forking server are in its group. The group may be gone already.
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }

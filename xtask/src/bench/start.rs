@@ -1,6 +1,7 @@
 //! How long a program takes to say its version, and callbox to listen.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -94,7 +95,7 @@ fn to_end(words: &[String]) -> Option<f64> {
 
 fn to_ready_line(words: &[String]) -> Option<f64> {
     let mut command = Command::new(&words[0]);
-    command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.args(&words[1..]).process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let started = Instant::now();
     let mut process = Process { child: command.spawn().ok()? };
     let mut line = String::new();
@@ -106,4 +107,18 @@ fn to_ready_line(words: &[String]) -> Option<f64> {
         line.clear();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ready_line_is_waited_for_and_the_server_ended() {
+        let run = |script: &str| to_ready_line(&["sh", "-c", script].map(String::from));
+        let started = Instant::now();
+        assert!(run("echo hello >&2; echo listening on 127.0.0.1:1 >&2; exec sleep 600").is_some());
+        assert!(started.elapsed().as_secs() < 60);
+        assert!(run("echo hello >&2").is_none());
+    }
 }
