@@ -1,3 +1,5 @@
+//! Matches over any chunking.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Servers on real sockets, steered as a user would.
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Spellings, valid and not.
+
 use super::*;
 
 fn tcp_at(host: Host, port: u16) -> Addr {

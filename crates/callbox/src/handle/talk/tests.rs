@@ -1,3 +1,5 @@
+//! Conversations in memory, timeouts on a paused clock.
+
 use super::*;
 
 /// Takes everything; remembers what and whether the end came.

@@ -1,3 +1,5 @@
+//! What reaches a terminal.
+
 use super::*;
 use crate::text::unescape;
 use proptest::prelude::*;
