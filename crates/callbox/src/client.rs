@@ -14,6 +14,7 @@
 //! # }
 //! ```
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,7 +131,8 @@ impl Client {
         let stream = self.connect().await?;
         let edge = stream.edge().clone();
         drop(stream);
-        Ok(conduct(&edge, &handler, Closing::default()).await)
+        let mut session = std::pin::pin!(conduct(edge, Arc::new(handler)));
+        Ok(poll_fn(|cx| session.as_mut().poll_until_over(cx, Closing::default())).await)
     }
 
     async fn try_until_spent(&self) -> Result<Connected> {

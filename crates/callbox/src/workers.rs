@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
@@ -130,8 +130,19 @@ impl Drop for Inner {
     }
 }
 
+/// Makes the kind of runtime that every worker has; the main thread of a program wants the same for itself.
+///
+/// # Errors
+///
+/// When the system lacks descriptors for the event queue.
+pub fn runtime() -> io::Result<Runtime> {
+    let n = std::env::var("CB_EV").ok().and_then(|v| v.parse().ok()).unwrap_or(1024);
+    let i = std::env::var("CB_IV").ok().and_then(|v| v.parse().ok()).unwrap_or(61);
+    Builder::new_current_thread().enable_all().max_io_events_per_tick(n).event_interval(i).build()
+}
+
 fn start(number: usize) -> io::Result<(Handle, Thread)> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime()?;
     let handle = runtime.handle().clone();
     let (stop, stopped) = oneshot::channel::<()>();
     let thread = std::thread::Builder::new().name(format!("callbox-{number}")).spawn(move || {

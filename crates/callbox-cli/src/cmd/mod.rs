@@ -16,8 +16,7 @@ use crate::exit::Failure;
 
 /// The runtime of the main thread: the first worker, where acceptors run too.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Failure::local("start the runtime", &error))
+    callbox::workers::runtime().map_err(|error| Failure::local("start the runtime", &error))
 }
 
 /// Writes the bound addresses, one a line, so that a reader sees all of them or no file.

@@ -167,8 +167,9 @@ async fn converse(
     let (mut sent, mut received) = (false, false);
     // A failed write waits for the other direction: what the peer sent before its reset is still to be delivered.
     let mut lost = None;
+    let mut known = None;
     poll_fn(|cx| {
-        session.wake_on_stop(cx);
+        session.wake_on_stop(cx, &mut known);
         if let Some(reason) = session.stopped() {
             return Poll::Ready(Ending::Stopped(reason));
         }

@@ -33,7 +33,7 @@ impl Default for Closing {
 /// Returns at once where both directions have ended or the connection is gone. Where the peer has ended first, the
 /// close itself sends our end of stream.
 pub(crate) async fn close_gracefully(edge: &Edge, limits: Closing) {
-    if edge.is_over() || edge.is_read_ended() {
+    if edge.needs_no_parting() {
         return;
     }
     if poll_fn(|cx| edge.poll_shutdown(cx)).await.is_err() {

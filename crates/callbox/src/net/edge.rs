@@ -89,6 +89,9 @@ fn poll_recv(socket: &AsyncFd<OwnedFd>, cx: &mut Context<'_>, buffer: &mut [u8])
 }
 
 /// Everything about one stream except its public face.
+///
+/// What every chunk touches comes first and together, as in the session's facts.
+#[repr(C)]
 pub(crate) struct Edge {
     io: Io,
     session: Session,
@@ -100,6 +103,8 @@ pub(crate) struct Edge {
     write_blocked: AtomicBool,
     aborted: AtomicBool,
     reported: AtomicBool,
+    /// Whether anybody taps the bytes; most often nobody does.
+    tapped: bool,
     swept: Swept,
 }
 
@@ -117,6 +122,7 @@ const UNSEEN: u64 = u64::MAX;
 impl Edge {
     pub(crate) fn new(io: Io, session: Session) -> Edge {
         Edge {
+            tapped: !session.observers().taps().is_empty(),
             io,
             session,
             broken: AtomicI32::new(0),
@@ -164,6 +170,12 @@ impl Edge {
         self.aborted.load(Relaxed)
             || self.broken.load(Relaxed) != 0
             || (self.is_read_ended() && self.write_ended.load(Relaxed))
+    }
+
+    /// Tells whether dropping the socket ends the connection as it should: the peer has ended its direction, so our
+    /// close is an end of stream and destroys nothing, or the connection is gone.
+    pub(crate) fn needs_no_parting(&self) -> bool {
+        self.is_over() || self.is_read_ended()
     }
 
     pub(crate) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -344,6 +356,9 @@ impl Edge {
     }
 
     fn poll_taps(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.tapped {
+            return Poll::Ready(());
+        }
         for tap in self.session.observers().taps() {
             ready!(tap.poll_ready(cx));
         }
@@ -352,10 +367,9 @@ impl Edge {
 
     fn observe(&self, direction: Direction, bytes: &[u8]) {
         self.session.meter().add(direction, bytes.len());
-        let taps = self.session.observers().taps();
-        if !taps.is_empty() {
+        if self.tapped {
             let now = Instant::now();
-            taps.iter().for_each(|tap| tap.bytes(now, self.session.id(), direction, bytes));
+            self.session.observers().taps().iter().for_each(|tap| tap.bytes(now, self.session.id(), direction, bytes));
         }
     }
 

@@ -5,24 +5,29 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use pin_project_lite::pin_project;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::options::WhenFull;
 use super::shared::{Mode, Shared};
 use crate::addr::Addr;
-use crate::conduct::conduct;
+use crate::conduct::{Conduct, conduct};
 use crate::direction::Role;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Refusal};
 use crate::handle::Handler;
+use crate::net::admit::Slot;
 use crate::net::edge::Edge;
 use crate::net::listener::Listener;
 use crate::session::Session;
+use crate::workers::Place;
 
 /// Accepts in a row before the sessions on this thread get their turn.
 const ACCEPTS_PER_TURN: usize = 16;
@@ -207,26 +212,24 @@ impl<H: Handler> Acceptor<H> {
         }
         let place = shared.workers.place();
         let runtime = place.runtime();
-        let (shared, handler) = (shared.clone(), self.handler.clone());
-        // The socket is registered where it runs, and nowhere else before.
-        runtime.spawn(async move {
-            // Given back in the order in which they were taken, also when the runtime goes away.
-            let (slot, place) = (slot, place);
-            match Edge::socket(socket, session) {
-                Ok(edge) => {
-                    let edge = Arc::new(edge);
-                    announce(&edge);
-                    shared.enter(&edge);
-                    let report = conduct(&edge, &*handler, shared.options.closing).await;
-                    shared.leave(&report);
-                }
-                Err(error) => {
-                    let error = Arc::new(Error::io("register", error));
-                    shared.observers.emit(|| Event::Failed { session: None, error });
-                }
+        // Registered at once with the runtime it will run on, and nowhere else before.
+        let edge = {
+            let _inside = runtime.enter();
+            Edge::socket(socket, session)
+        };
+        match edge {
+            Ok(edge) => {
+                let edge = Arc::new(edge);
+                announce(&edge);
+                shared.enter(&edge);
+                let session = conduct(edge, self.handler.clone());
+                runtime.spawn(Seated { session, shared: shared.clone(), place, slot });
             }
-            drop((place, slot));
-        });
+            Err(error) => {
+                let error = Arc::new(Error::io("register", error));
+                shared.observers.emit(|| Event::Failed { session: None, error });
+            }
+        }
         self.complete_if_last();
     }
 
@@ -293,6 +296,28 @@ impl<H: Handler> Acceptor<H> {
                 None
             }
         }
+    }
+}
+
+pin_project! {
+    /// A session with what it holds of the server; given back when it is over or its runtime goes away, the socket first.
+    struct Seated<F> {
+        #[pin]
+        session: Conduct<F>,
+        shared: Arc<Shared>,
+        place: Place,
+        slot: Slot,
+    }
+}
+
+impl<F: Future<Output = Result<()>>> Future for Seated<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let report = ready!(this.session.poll_until_over(cx, this.shared.options.closing));
+        this.shared.leave(&report);
+        Poll::Ready(())
     }
 }
 
