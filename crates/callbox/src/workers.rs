@@ -13,6 +13,9 @@ use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
 
+/// Events taken from the kernel at once: what belongs to so many sessions is still in the cache when they run.
+const EVENTS_PER_TICK: usize = 256;
+
 /// The runtimes that sessions run on; cheap to clone. Dropping the last clone ends the threads it started, and with
 /// them the sessions that still run there.
 #[derive(Clone)]
@@ -136,9 +139,7 @@ impl Drop for Inner {
 ///
 /// When the system lacks descriptors for the event queue.
 pub fn runtime() -> io::Result<Runtime> {
-    let n = std::env::var("CB_EV").ok().and_then(|v| v.parse().ok()).unwrap_or(1024);
-    let i = std::env::var("CB_IV").ok().and_then(|v| v.parse().ok()).unwrap_or(61);
-    Builder::new_current_thread().enable_all().max_io_events_per_tick(n).event_interval(i).build()
+    Builder::new_current_thread().enable_all().max_io_events_per_tick(EVENTS_PER_TICK).build()
 }
 
 fn start(number: usize) -> io::Result<(Handle, Thread)> {

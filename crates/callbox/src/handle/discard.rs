@@ -1,6 +1,7 @@
 //! Receives and throws away (RFC 863).
 
 use std::future::poll_fn;
+use std::task::{Poll, ready};
 
 use crate::error::Result;
 use crate::handle::Handler;
@@ -13,20 +14,20 @@ pub struct Discard;
 
 impl Handler for Discard {
     async fn handle(&self, _session: Session, stream: Stream) -> Result<()> {
-        discard(&stream).await
-    }
-}
-
-async fn discard(stream: &Stream) -> Result<()> {
-    let mut turn = 0;
-    while let Some(length) = poll_fn(|cx| stream.poll_chunk_with(cx, |_, bytes| bytes.len())).await? {
-        turn += length;
-        if turn >= TURN_BYTES {
+        let mut turn = 0;
+        poll_fn(|cx| {
+            while turn < TURN_BYTES {
+                match ready!(stream.poll_chunk_with(cx, |_, bytes| bytes.len()))? {
+                    Some(length) => turn += length,
+                    None => return Poll::Ready(Ok(())),
+                }
+            }
             turn = 0;
-            tokio::task::yield_now().await;
-        }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Sends back what it receives (RFC 862).
 
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::handle::Handler;
 use crate::net::stream::{Stream, TURN_BYTES};
 use crate::session::Session;
@@ -15,36 +15,40 @@ use crate::session::Session;
 pub struct Echo;
 
 impl Handler for Echo {
-    async fn handle(&self, _session: Session, mut stream: Stream) -> Result<()> {
+    async fn handle(&self, _session: Session, stream: Stream) -> Result<()> {
+        // What the peer's window did not take; only that is ever copied.
+        let mut rest = Bytes::new();
         let mut turn = 0;
-        while let Some((length, rest)) = echo_once(&stream).await? {
-            if let Some(rest) = rest {
-                stream.write_all(&rest).await?;
+        poll_fn(|cx| {
+            loop {
+                while !rest.is_empty() {
+                    let sent: usize = ready!(stream.poll_send(cx, &rest))?;
+                    rest.advance(sent);
+                }
+                if turn >= TURN_BYTES {
+                    turn = 0;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                let received = stream.poll_chunk_with(cx, |cx, bytes| {
+                    turn += bytes.len();
+                    let sent = match stream.poll_send(cx, bytes) {
+                        Poll::Ready(sent) => sent?,
+                        Poll::Pending => 0,
+                    };
+                    if sent < bytes.len() {
+                        rest = Bytes::copy_from_slice(&bytes[sent..]);
+                    }
+                    Ok::<(), Error>(())
+                });
+                match ready!(received)? {
+                    Some(sent) => sent?,
+                    None => return Poll::Ready(Ok(())),
+                }
             }
-            turn += length;
-            if turn >= TURN_BYTES {
-                turn = 0;
-                tokio::task::yield_now().await;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Receives a chunk and sends back at once what fits; only a rest that does not fit is copied.
-async fn echo_once(stream: &Stream) -> Result<Option<(usize, Option<Bytes>)>> {
-    poll_fn(|cx| {
-        stream.poll_chunk_with(cx, |cx, bytes| {
-            let sent = match stream.poll_send(cx, bytes) {
-                Poll::Ready(sent) => sent?,
-                Poll::Pending => 0,
-            };
-            let rest = (sent < bytes.len()).then(|| Bytes::copy_from_slice(&bytes[sent..]));
-            Ok((bytes.len(), rest))
         })
-    })
-    .await?
-    .transpose()
+        .await
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Answers every chunk with the same bytes, as the tutorial's server does.
 
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Poll, ready};
 
 use bytes::Bytes;
 
 use crate::error::Result;
 use crate::handle::Handler;
-use crate::net::stream::Stream;
+use crate::net::stream::{Stream, TURN_BYTES};
 use crate::session::Session;
 
 /// Sends `text` once per chunk received.
@@ -24,24 +24,31 @@ impl Reply {
 }
 
 impl Handler for Reply {
-    async fn handle(&self, _session: Session, mut stream: Stream) -> Result<()> {
-        while let Some(sent) = reply_once(&stream, &self.text).await? {
-            stream.write_all(&self.text[sent..]).await?;
-            tokio::task::coop::consume_budget().await;
-        }
-        Ok(())
-    }
-}
-
-/// Receives a chunk, which is not kept, and sends at once what fits of the answer.
-async fn reply_once(stream: &Stream, text: &[u8]) -> Result<Option<usize>> {
-    let received = poll_fn(|cx| {
-        stream.poll_chunk_with(cx, |cx, _| match stream.poll_send(cx, text) {
-            Poll::Ready(sent) => sent,
-            Poll::Pending => Ok(0),
+    async fn handle(&self, _session: Session, stream: Stream) -> Result<()> {
+        let mut left: &[u8] = &[];
+        let mut turn = 0;
+        poll_fn(|cx| {
+            loop {
+                while !left.is_empty() {
+                    let sent = ready!(stream.poll_send(cx, left))?;
+                    left = &left[sent..];
+                }
+                if turn >= TURN_BYTES {
+                    turn = 0;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                // The chunk is counted and not kept.
+                let received = ready!(stream.poll_chunk_with(cx, |_, bytes| bytes.len()))?;
+                let Some(received) = received else {
+                    return Poll::Ready(Ok(()));
+                };
+                left = &self.text;
+                turn += received + left.len();
+            }
         })
-    });
-    received.await?.transpose()
+        .await
+    }
 }
 
 #[cfg(test)]
