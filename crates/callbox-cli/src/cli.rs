@@ -34,6 +34,8 @@ pub enum Command {
     /// Serve many clients: reply, echo, discard, generate or run a program
     #[command(visible_alias = "s")]
     Serve(Box<cmd::serve::ServeArgs>),
+    /// See how TCP sockets behave: the tutorial's steps and notes, live
+    Tour(cmd::tour::TourArgs),
     /// Print a completion script for a shell
     Completions(cmd::completions::CompletionsArgs),
     /// Print the manual page, or write all of them to a folder
@@ -50,6 +52,10 @@ pub fn run() -> u8 {
         Command::Connect(args) => cmd::connect::run(args, &cli.output),
         Command::Listen(args) => cmd::listen::run(args, &cli.output),
         Command::Serve(args) => cmd::serve::run(args, &cli.output),
+        Command::Tour(args) => {
+            let colored = cli.output.colored(&std::io::stdout());
+            Ok(cmd::tour::run(args, colored, cmd::tour::locale().as_deref()))
+        }
         Command::Completions(args) => cmd::completions::run(args),
         Command::Man(args) => cmd::man::run(args),
     };

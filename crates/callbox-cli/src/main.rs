@@ -6,6 +6,7 @@ mod cli;
 mod cmd;
 mod exit;
 mod signal;
+mod tour;
 mod ui;
 
 fn main() {

@@ -6,6 +6,7 @@ pub mod listen;
 pub mod man;
 pub mod pipe;
 pub mod serve;
+pub mod tour;
 
 use std::io::Write;
 use std::path::Path;

@@ -1,7 +1,6 @@
 //! `callbox tour`: the tutorial's steps and notes, performed.
 
 use std::io::{self, BufWriter, Write};
-use std::process::ExitCode;
 
 use callbox::{Error, Kind};
 
@@ -30,12 +29,18 @@ pub(crate) struct TourArgs {
     pub(crate) lang: Option<Lang>,
 }
 
+/// What the environment says of the language: the first of these that is set counts.
+pub(crate) fn locale() -> Option<String> {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG"))
+}
+
 /// Performs the tour on stdout.
 ///
 /// `locale` is what the environment says (`LC_ALL`, else `LC_MESSAGES`, else `LANG`). Makes a runtime of its own, so it
 /// must not be called from within one. Exits 0 if all facts hold or stdout was closed, 1 if one does not hold, 6 if
 /// writing failed.
-pub(crate) fn run(args: &TourArgs, color: bool, locale: Option<&str>) -> ExitCode {
+pub(crate) fn run(args: &TourArgs, color: bool, locale: Option<&str>) -> u8 {
     let style = Style { lang: args.lang.unwrap_or_else(|| Lang::from_locale(locale)), color };
     let result = perform(args, style, &mut BufWriter::new(io::stdout().lock()));
     if let Err(error) = &result
@@ -44,7 +49,7 @@ pub(crate) fn run(args: &TourArgs, color: bool, locale: Option<&str>) -> ExitCod
         // Where stderr is gone too, the exit code is all there is left to say.
         let _ = writeln!(io::stderr(), "callbox: {error}");
     }
-    ExitCode::from(exit_code(&result))
+    exit_code(&result)
 }
 
 /// The operation that a failing stdout is reported under.
