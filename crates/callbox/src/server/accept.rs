@@ -119,13 +119,17 @@ impl<H: Handler> Acceptor<H> {
                 (Mode::Accepting, None) => listener = self.bind_again(&addr).await,
                 (Mode::Suspended, open) => {
                     // An inherited listener cannot be bound again: it stays open, and its queue waits.
-                    if matches!(addr, Addr::Fd(_)) {
+                    if matches!(addr, Addr::Fd(_)) && open.is_some() {
                         listener = open;
+                        self.shared.listening.send_modify(|listening| *listening -= 1);
                     } else if let Some(open) = open {
                         self.close(open, None).await;
                     }
                     if self.mode.changed().await.is_err() {
                         return Ok(());
+                    }
+                    if listener.is_some() {
+                        self.shared.listening.send_modify(|listening| *listening += 1);
                     }
                 }
                 (Mode::Draining, open) => {
@@ -306,6 +310,7 @@ impl<H: Handler> Acceptor<H> {
                 None => self.admit(socket, peer, local.as_ref(), Closing::Yes),
             })
             .await;
+        self.shared.listening.send_modify(|listening| *listening -= 1);
     }
 
     /// Binds the address again after a suspension, trying until it is free.
@@ -315,6 +320,7 @@ impl<H: Handler> Acceptor<H> {
             Ok(mut bound) => {
                 self.pause = PAUSE_MIN;
                 self.shared.observers.emit(|| Event::Listening { address: addr.clone() });
+                self.shared.listening.send_modify(|listening| *listening += 1);
                 bound.listeners.pop()
             }
             Err(error) => {

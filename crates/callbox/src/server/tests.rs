@@ -177,3 +177,46 @@ async fn sessions_run_on_every_worker_and_all_are_answered() {
     }
     assert_eq!(running.drain().await.expect("drains").sessions, 4);
 }
+
+#[tokio::test]
+async fn a_session_that_the_drain_itself_accepts_ends_at_the_deadline_too() {
+    let options = ServerOptions { drain: Duration::ZERO, ..ServerOptions::default() };
+    let (server, addr) = bind(options, Observers::none()).await;
+    // Queued, so that the drain accepts it; the deadline is over at once.
+    let mut queued = TcpStream::connect(&addr).expect("queued");
+    let running = server.spawn(Echo);
+    let ended = tokio::task::spawn_blocking(move || queued.read(&mut [0; 1]).expect("FIN, not a reset"));
+    let report = running.drain().await.expect("drains");
+    assert_eq!((report.sessions, report.undrained), (1, 1));
+    assert_eq!(ended.await.expect("no panic"), 0);
+}
+
+#[tokio::test]
+async fn aborting_resets_the_sessions_and_counts_them() {
+    let (server, addr) = bind(ServerOptions::default(), Observers::none()).await;
+    let running = server.spawn(Echo);
+    let mut stream = client(&addr, |mut stream| {
+        stream.write_all(b"x").expect("writes");
+        stream.read_exact(&mut [0; 1]).expect("echoed");
+        stream
+    })
+    .await;
+    let report = running.abort().await;
+    assert_eq!((report.sessions, report.undrained), (1, 1));
+    let error = stream.read(&mut [0; 1]).expect_err("a reset");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn once_settled_the_listener_is_closed_or_open_as_asked() {
+    let (server, addr) = bind(ServerOptions::default(), Observers::none()).await;
+    let running = server.spawn(Echo);
+    for _ in 0..3 {
+        running.suspend();
+        running.settled().await;
+        assert!(TcpStream::connect(&addr).is_err(), "closed");
+        running.resume();
+        running.settled().await;
+        assert!(TcpStream::connect(&addr).is_ok(), "open again");
+    }
+}
