@@ -32,6 +32,8 @@ pub mod client;
 mod conduct;
 pub mod server;
 pub mod workers;
+// The last: it stands on all the others.
+pub mod fixture;
 
 pub use addr::Addr;
 pub use client::Client;
