@@ -145,6 +145,10 @@ impl Listener {
 
     /// Accepts one connection, non-blocking and close-on-exec, with the peer's address as `accept` reports it (a
     /// client that has already reset has none to ask for).
+    ///
+    /// # Errors
+    ///
+    /// As [`Listener::accept`].
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(OwnedFd, Addr)>> {
         loop {
             let mut guard = ready!(self.socket.poll_read_ready(cx))?;
