@@ -86,8 +86,7 @@ async fn suspending_serves_those_who_were_waiting_for_room() {
 #[tokio::test]
 async fn two_listeners_share_one_limit_and_nobody_is_reset() {
     let server = Server::bind_with(":0", at_most(1, WhenFull::Wait), Default::default()).await.expect("binds");
-    let addrs: Vec<std::net::SocketAddr> =
-        server.local_addrs().iter().map(Addr::to_string).map(|addr| addr.parse().expect("numbers")).collect();
+    let addrs: Vec<std::net::SocketAddr> = server.local_addrs().iter().filter_map(Addr::socket_addr).collect();
     let running = server.spawn(Reply::new("thank you !"));
     let clients: Vec<_> = (0..10)
         .map(|n| addrs[n % addrs.len()])
