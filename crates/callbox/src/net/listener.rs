@@ -32,6 +32,8 @@ pub struct Listener {
     addr: Addr,
     /// Whether every connection's local address is `addr`.
     specific: bool,
+    /// Whether others may hold the same socket: it must be left as it was found.
+    inherited: bool,
     /// The path to remove when the listener closes.
     path: Option<SocketPath>,
 }
@@ -120,12 +122,13 @@ impl Listener {
             Ok(addr) => (addr.into(), !addr.ip().is_unspecified()),
             Err(_) => (Addr::Fd(number), true),
         };
-        Listener::register(socket, addr, specific)
+        let listener = Listener::register(socket, addr, specific)?;
+        Ok(Listener { inherited: true, ..listener })
     }
 
     fn register(socket: OwnedFd, addr: Addr, specific: bool) -> Result<Listener> {
         let socket = sys::register(socket, Interest::READABLE).map_err(|error| Error::io("listen", error).at(&addr))?;
-        Ok(Listener { socket, addr, specific, path: None })
+        Ok(Listener { socket, addr, specific, inherited: false, path: None })
     }
 
     /// Returns the bound address, with the real port.
@@ -136,6 +139,11 @@ impl Listener {
     /// Returns the local address that every accepted connection has, unless that differs from one to the next.
     pub fn shared_local(&self) -> Option<&Addr> {
         self.specific.then_some(&self.addr)
+    }
+
+    /// Tells whether this process inherited it (`fd:N`), so that it cannot be bound again.
+    pub fn is_inherited(&self) -> bool {
+        self.inherited
     }
 
     /// Returns the listening socket.
@@ -198,7 +206,8 @@ impl Listener {
     ///
     /// Dropping the future closes at once; who is still queued is reset.
     pub async fn close(self, mut take: impl FnMut(OwnedFd, Addr)) {
-        if matches!(self.addr, Addr::Tcp { .. }) {
+        // Whoever else holds an inherited listener would never be connected to again.
+        if matches!(self.addr, Addr::Tcp { .. }) && !self.inherited {
             drop_new_handshakes(self.socket.get_ref());
         }
         self.accept_queued(&mut take);

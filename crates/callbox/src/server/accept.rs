@@ -107,7 +107,7 @@ impl<H: Handler> Acceptor<H> {
 
     /// Accepts until the server drains or has all its sessions; closes and binds again as it is told.
     pub(super) async fn run(mut self, listener: Listener) -> Result<()> {
-        let addr = listener.addr().clone();
+        let (addr, inherited) = (listener.addr().clone(), listener.is_inherited());
         let mut listener = Some(listener);
         loop {
             let mode = *self.mode.borrow_and_update();
@@ -119,7 +119,7 @@ impl<H: Handler> Acceptor<H> {
                 (Mode::Accepting, None) => listener = self.bind_again(&addr).await,
                 (Mode::Suspended, open) => {
                     // An inherited listener cannot be bound again: it stays open, and its queue waits.
-                    if matches!(addr, Addr::Fd(_)) && open.is_some() {
+                    if inherited && open.is_some() {
                         listener = open;
                         self.shared.listening.send_modify(|listening| *listening -= 1);
                     } else if let Some(open) = open {

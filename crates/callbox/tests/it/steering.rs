@@ -119,3 +119,28 @@ async fn run_serves_until_the_future_says_so() {
     let report = within("runs and drains", server.run(Reply::new("thank you !"), guests)).await.expect("no failure");
     assert_eq!((report.sessions, report.to_client_bytes), (2, 22));
 }
+
+#[tokio::test]
+async fn an_inherited_listener_waits_while_suspended_and_stays_usable_for_whoever_else_holds_it() {
+    use std::os::fd::IntoRawFd;
+    let ours = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+    let addr = ours.local_addr().expect("bound");
+    let inherited = ours.try_clone().expect("a second descriptor").into_raw_fd();
+    let server = Server::bind(Addr::Fd(inherited.try_into().expect("a number"))).await.expect("adopts");
+    let running = server.spawn(Reply::new("thank you !"));
+    drop(guest(addr).await);
+    running.suspend();
+    within("suspends", running.settled()).await;
+    let queued = connect(addr);
+    assert_eq!(running.snapshot().report.sessions, 1, "it waits");
+    running.resume();
+    within("resumes", running.settled()).await;
+    drop(answered_again(queued).await);
+    assert_eq!(within("drains", running.drain()).await.expect("drains").sessions, 2);
+    let next = beside("the other holder accepts", move || {
+        ours.set_nonblocking(false).expect("sets");
+        let next = TcpStream::connect_timeout(&addr, std::time::Duration::from_secs(10)).expect("not dropped");
+        (ours.accept().expect("accepts"), next)
+    });
+    next.await;
+}
