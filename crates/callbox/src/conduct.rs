@@ -41,7 +41,17 @@ pub(crate) async fn conduct<H: Handler>(edge: &Arc<Edge>, handler: &H, closing: 
 
 /// Polls the handler until it is done or the session is told to end (`None`). A panic ends this session alone.
 async fn handled<H: Handler>(handler: &H, session: &Session, stream: Stream) -> Option<Result<()>> {
-    let mut future = std::pin::pin!(handler.handle(session.clone(), stream));
+    let panicked = |panic: Box<dyn Any + Send>| {
+        session.stop(Termination::Aborted);
+        let message = format!("panicked: {}", words(&*panic));
+        Some(Err(Error::new("handle", Kind::Io, message)))
+    };
+    // A closure runs as far as its `async` block before there is a future.
+    let future = match catch_unwind(AssertUnwindSafe(|| handler.handle(session.clone(), stream))) {
+        Ok(future) => future,
+        Err(panic) => return panicked(panic),
+    };
+    let mut future = std::pin::pin!(future);
     poll_fn(|cx| {
         session.wake_on_stop(cx);
         if session.stopped().is_some() {
@@ -49,11 +59,7 @@ async fn handled<H: Handler>(handler: &H, session: &Session, stream: Stream) -> 
         }
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(poll) => poll.map(Some),
-            Err(panic) => {
-                session.stop(Termination::Aborted);
-                let message = format!("panicked: {}", words(&*panic));
-                Poll::Ready(Some(Err(Error::new("handle", Kind::Io, message))))
-            }
+            Err(panic) => Poll::Ready(panicked(panic)),
         }
     })
     .await

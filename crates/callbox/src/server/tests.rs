@@ -157,6 +157,23 @@ async fn a_panic_ends_its_session_alone() {
 }
 
 #[tokio::test]
+async fn a_panic_before_the_handlers_future_ends_its_session_alone_and_is_counted() {
+    let (bus, observers) = watched();
+    let (server, addr) = bind(ServerOptions::default(), observers).await;
+    let running = server.spawn(|session: Session, _stream: Stream| {
+        assert!(session.id().0 != 1, "the first one fails");
+        async { Ok(()) }
+    });
+    let read = |mut stream: TcpStream| stream.read(&mut [0; 1]).map_err(|error| error.kind());
+    assert_eq!(client(&addr, read).await, Err(std::io::ErrorKind::ConnectionReset));
+    assert_eq!(closed(&bus).await.termination, Termination::Aborted);
+    assert_eq!(client(&addr, read).await, Ok(0));
+    let report = running.drain().await.expect("drains");
+    assert_eq!(report.sessions, 2);
+    assert!(running.snapshot().sessions.is_empty());
+}
+
+#[tokio::test]
 async fn the_sessions_asked_for_are_served_and_then_it_is_over() {
     let options = ServerOptions { sessions: Some(2), ..ServerOptions::default() };
     let (server, addr) = bind(options, Observers::none()).await;
