@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -60,9 +61,10 @@ impl Stream {
     pub fn pair() -> (Stream, Stream) {
         const CAPACITY: usize = 64 * 1024;
         let (client, server) = tokio::io::duplex(CAPACITY);
-        let end = |role, half: tokio::io::DuplexStream| {
-            let (reader, writer) = tokio::io::split(half);
-            Stream::join(Session::new(SessionId(1), role, Addr::Memory, Observers::none()), reader, writer)
+        let reset = Arc::new(AtomicBool::new(false));
+        let end = |role, half| {
+            let session = Session::new(SessionId(1), role, Addr::Memory, Observers::none());
+            Stream { edge: Arc::new(Edge::new(Io::paired(half, reset.clone()), session)) }
         };
         (end(Role::Client, client), end(Role::Server, server))
     }
@@ -146,7 +148,8 @@ impl Stream {
         self.edge.shutdown().await
     }
 
-    /// Aborts: the peer sees a reset, and what was not yet delivered is lost.
+    /// Aborts: the peer sees a reset, and what was not yet delivered is lost. A Unix socket has no resets: there the
+    /// peer sees one only where it had sent what we have not read, else an end of stream.
     pub fn reset(self) {
         self.edge.abort();
     }

@@ -1,4 +1,5 @@
-//! A reset is reported as a reset in both directions, after the bytes that came before it. TCP alone has resets.
+//! A reset is reported as a reset in both directions, after the bytes that came before it, by TCP and by in-memory
+//! pairs; Unix sockets have none.
 
 use callbox::net::sys::unacknowledged_bytes;
 use callbox::termination::Termination;
@@ -6,51 +7,63 @@ use callbox::{Kind, Stream};
 
 use crate::ends::{Ends, pattern, until, within};
 
-#[tokio::test]
-async fn a_reset_by_the_client_comes_after_its_bytes() {
-    let ends = Ends::tcp().await;
-    let session = ends.server.session().clone();
-    reads_first(ends.client, ends.server).await;
-    assert_eq!(session.termination(), Some(Termination::ClientReset));
+macro_rules! each_kind {
+    ($($kind:ident),*) => { $(
+        mod $kind {
+            use super::*;
+
+            #[tokio::test]
+            async fn a_reset_by_the_client_comes_after_its_bytes() {
+                let Ends { client, server, running: _running } = Ends::$kind().await;
+                let session = server.session().clone();
+                reads_first(client, server).await;
+                assert_eq!(session.termination(), Some(Termination::ClientReset));
+            }
+
+            #[tokio::test]
+            async fn a_reset_by_the_server_comes_after_its_bytes() {
+                let Ends { client, server, running: _running } = Ends::$kind().await;
+                let session = client.session().clone();
+                reads_first(server, client).await;
+                assert_eq!(session.termination(), Some(Termination::ServerReset));
+            }
+
+            #[tokio::test]
+            async fn a_reset_by_the_client_that_a_write_sees_first_is_no_end_of_stream() {
+                let Ends { client, server, running: _running } = Ends::$kind().await;
+                writes_first(client, server).await;
+            }
+
+            #[tokio::test]
+            async fn a_reset_by_the_server_that_a_write_sees_first_is_no_end_of_stream() {
+                let Ends { client, server, running: _running } = Ends::$kind().await;
+                writes_first(server, client).await;
+            }
+
+            #[tokio::test]
+            async fn a_reset_after_the_end_of_stream_is_a_reset() {
+                let Ends { mut client, mut server, running: _running } = Ends::$kind().await;
+                client.shutdown().await.expect("ends");
+                assert_eq!(within("the end of stream", server.chunk()).await.expect("reads"), None);
+                let session = server.session().clone();
+                client.reset();
+                let error = within("the reset", write_until_it_fails(&mut server)).await;
+                assert_eq!(error, Kind::Reset);
+                assert_eq!(session.termination(), Some(Termination::ClientReset), "bytes may be lost: this says more");
+            }
+        }
+    )* };
 }
 
-#[tokio::test]
-async fn a_reset_by_the_server_comes_after_its_bytes() {
-    let ends = Ends::tcp().await;
-    let session = ends.client.session().clone();
-    reads_first(ends.server, ends.client).await;
-    assert_eq!(session.termination(), Some(Termination::ServerReset));
-}
-
-#[tokio::test]
-async fn a_reset_by_the_client_that_a_write_sees_first_is_no_end_of_stream() {
-    let ends = Ends::tcp().await;
-    writes_first(ends.client, ends.server).await;
-}
-
-#[tokio::test]
-async fn a_reset_by_the_server_that_a_write_sees_first_is_no_end_of_stream() {
-    let ends = Ends::tcp().await;
-    writes_first(ends.server, ends.client).await;
-}
-
-#[tokio::test]
-async fn a_reset_after_the_end_of_stream_is_a_reset() {
-    let Ends { mut client, mut server, running: _running } = Ends::tcp().await;
-    client.shutdown().await.expect("ends");
-    assert_eq!(within("the end of stream", server.chunk()).await.expect("reads"), None);
-    let session = server.session().clone();
-    client.reset();
-    let error = within("the reset", write_until_it_fails(&mut server)).await;
-    assert_eq!(error, Kind::Reset);
-    assert_eq!(session.termination(), Some(Termination::ClientReset), "bytes may be lost, so this says more");
-}
+each_kind!(tcp, memory);
 
 /// Sends bytes, waits until the other's kernel has them, and aborts.
 async fn send_and_reset(mut from: Stream, bytes: &[u8]) {
     from.write_all(bytes).await.expect("fits into the buffers");
-    until("all is acknowledged", || unacknowledged_bytes(from.descriptor().expect("a socket")).expect("tells") == 0)
-        .await;
+    until("all is acknowledged", || {
+        from.descriptor().is_none_or(|socket| unacknowledged_bytes(socket).expect("tells") == 0)
+    })
+    .await;
     from.reset();
 }
 
