@@ -12,7 +12,8 @@
 //!
 //! # A server
 //!
-//! It answers whoever connects, counts every byte, and drains when the last argument says so:
+//! It answers whoever connects, counts every byte, and drains when `shutdown` is ready, which is any future: tokio's
+//! `ctrl_c`, the end of a channel, or `std::future::pending()` for a server that goes on until it is killed.
 //!
 //! ```
 //! use callbox::{Result, Server, Stream};
@@ -20,7 +21,8 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<()> {
 //! let server = Server::bind("127.0.0.1:0").await?;
-//! let addr = server.local_addrs()[0].clone();
+//! println!("listening on {}", server.local_addrs()[0]);
+//! # let addr = server.local_addrs()[0].clone();
 //! # let (done, finished) = tokio::sync::oneshot::channel::<()>();
 //! # let shutdown = async { drop(finished.await) };
 //! let reply = |_session, mut stream: Stream| async move {
