@@ -112,7 +112,7 @@ impl Client {
             session: SessionId(1),
             role: Role::Client,
             peer: edge.session().peer().clone(),
-            local: edge.local().unwrap_or(Addr::Memory),
+            local: edge.local().unwrap_or_else(|| edge.session().peer().clone()),
             phases: Some(connected.phases),
         });
         Ok(Stream::from_edge(Arc::new(edge)))

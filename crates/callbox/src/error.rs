@@ -1,6 +1,6 @@
 //! What can go wrong, in two types: [`Error`] for what happened on the network, [`Invalid`] for what a user wrote.
 //!
-//! Normal endings are not errors; they are a [`Termination`](crate::session::Termination).
+//! Normal endings are not errors; they are a [`Termination`](crate::termination::Termination).
 
 use std::fmt;
 use std::io;

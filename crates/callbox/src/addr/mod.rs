@@ -92,6 +92,14 @@ impl Addr {
             Addr::Tcp { host: Host::Any, .. } | Addr::Fd(_) => false,
         }
     }
+
+    /// Returns the same as a socket address, where it is one: numbers, and no name to look up.
+    pub fn socket_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Addr::Tcp { host: Host::Ip(ip), port } => Some(SocketAddr::new(*ip, *port)),
+            _ => None,
+        }
+    }
 }
 
 impl From<SocketAddr> for Addr {

@@ -58,9 +58,18 @@ impl Admission {
 
     /// Takes a slot for `peer`, or says which limit is in the way.
     pub(crate) fn admit(self: &Arc<Self>, peer: &Addr) -> Result<Slot, Refusal> {
+        self.take(peer, self.max)
+    }
+
+    /// Takes a slot for `peer` though all may be taken: who waits for room when the listener closes can wait no longer.
+    pub(crate) fn admit_beyond(self: &Arc<Self>, peer: &Addr) -> Result<Slot, Refusal> {
+        self.take(peer, usize::MAX)
+    }
+
+    fn take(self: &Arc<Self>, peer: &Addr, max: usize) -> Result<Slot, Refusal> {
         let ip = self.per_ip.and_then(|_| ip_of(peer));
         let mut state = self.state();
-        if state.open >= self.max {
+        if state.open >= max {
             return Err(Refusal::MaxConnections);
         }
         if let (Some(limit), Some(ip)) = (self.per_ip, ip) {

@@ -5,14 +5,14 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::time::Instant;
 
 use crate::addr::Addr;
@@ -43,11 +43,26 @@ pub(crate) enum Io {
 pub(crate) struct Joined {
     reader: Mutex<Pin<Box<dyn AsyncRead + Send>>>,
     writer: Mutex<Pin<Box<dyn AsyncWrite + Send>>>,
+    /// Shared by the two ends of an in-memory pair: one of them has aborted.
+    reset: Option<Arc<AtomicBool>>,
 }
 
 impl Io {
     pub(crate) fn joined(reader: impl AsyncRead + Send + 'static, writer: impl AsyncWrite + Send + 'static) -> Io {
-        Io::Joined(Box::new(Joined { reader: Mutex::new(Box::pin(reader)), writer: Mutex::new(Box::pin(writer)) }))
+        let (reader, writer) = (Mutex::new(Box::pin(reader) as _), Mutex::new(Box::pin(writer) as _));
+        Io::Joined(Box::new(Joined { reader, writer, reset: None }))
+    }
+
+    /// Makes one end of an in-memory pair, which can be aborted as a connection can.
+    pub(crate) fn paired(half: DuplexStream, reset: Arc<AtomicBool>) -> Io {
+        let (reader, writer) = tokio::io::split(half);
+        let (reader, writer) = (Mutex::new(Box::pin(reader) as _), Mutex::new(Box::pin(writer) as _));
+        Io::Joined(Box::new(Joined { reader, writer, reset: Some(reset) }))
+    }
+
+    /// Tells whether the other end of an in-memory pair has aborted.
+    fn was_reset(&self) -> bool {
+        matches!(self, Io::Joined(joined) if joined.reset.as_ref().is_some_and(|reset| reset.load(Relaxed)))
     }
 
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -263,6 +278,7 @@ impl Edge {
         }
         let result = match &self.io {
             Io::Socket(socket) => rustix::net::shutdown(socket.get_ref(), Shutdown::Write).map_err(io::Error::from),
+            Io::Joined(_) if self.io.was_reset() => Err(io::ErrorKind::ConnectionReset.into()),
             Io::Joined(joined) => {
                 let mut writer = joined.writer.lock().unwrap_or_else(PoisonError::into_inner);
                 ready!(writer.as_mut().poll_shutdown(cx))
@@ -294,8 +310,15 @@ impl Edge {
 
     /// Has the kernel send a reset when the socket closes.
     pub(crate) fn reset_on_close(&self) {
-        if let Some(fd) = self.descriptor() {
-            let _ = socket2::SockRef::from(&fd).set_linger(Some(Duration::ZERO));
+        match &self.io {
+            Io::Socket(socket) => {
+                let _ = socket2::SockRef::from(socket.get_ref()).set_linger(Some(Duration::ZERO));
+            }
+            Io::Joined(joined) => {
+                if let Some(reset) = &joined.reset {
+                    reset.store(true, Relaxed);
+                }
+            }
         }
     }
 
@@ -323,6 +346,7 @@ impl Edge {
     fn inbound_ended(&self) -> io::Result<()> {
         // After an error that the other direction has consumed, the kernel shows a plain end of stream here.
         match self.broken.load(Relaxed) {
+            0 if self.io.was_reset() => Err(self.latch(io::ErrorKind::ConnectionReset.into())),
             0 => {
                 self.read_ended.store(true, Relaxed);
                 self.session.note_end(peer_close(self.session.role()));

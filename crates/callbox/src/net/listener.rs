@@ -32,6 +32,8 @@ pub struct Listener {
     addr: Addr,
     /// Whether every connection's local address is `addr`.
     specific: bool,
+    /// Whether others may hold the same socket: it must be left as it was found.
+    inherited: bool,
     /// The path to remove when the listener closes.
     path: Option<SocketPath>,
 }
@@ -124,12 +126,13 @@ impl Listener {
             Ok(addr) => (addr.into(), !addr.ip().is_unspecified()),
             Err(_) => (Addr::Fd(number), true),
         };
-        Listener::register(socket, addr, specific)
+        let listener = Listener::register(socket, addr, specific)?;
+        Ok(Listener { inherited: true, ..listener })
     }
 
     fn register(socket: OwnedFd, addr: Addr, specific: bool) -> Result<Listener> {
         let socket = sys::register(socket, Interest::READABLE).map_err(|error| Error::io("listen", error).at(&addr))?;
-        Ok(Listener { socket, addr, specific, path: None })
+        Ok(Listener { socket, addr, specific, inherited: false, path: None })
     }
 
     /// Returns the bound address, with the real port.
@@ -142,6 +145,11 @@ impl Listener {
         self.specific.then_some(&self.addr)
     }
 
+    /// Tells whether this process inherited it (`fd:N`), so that it cannot be bound again.
+    pub fn is_inherited(&self) -> bool {
+        self.inherited
+    }
+
     /// Returns the listening socket.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.socket.get_ref().as_fd()
@@ -149,6 +157,10 @@ impl Listener {
 
     /// Accepts one connection, non-blocking and close-on-exec, with the peer's address as `accept` reports it (a
     /// client that has already reset has none to ask for).
+    ///
+    /// # Errors
+    ///
+    /// As [`Listener::accept`].
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(OwnedFd, Addr)>> {
         loop {
             let mut guard = ready!(self.socket.poll_read_ready(cx))?;
@@ -198,7 +210,8 @@ impl Listener {
     ///
     /// Dropping the future closes at once; who is still queued is reset.
     pub async fn close(self, mut take: impl FnMut(OwnedFd, Addr)) {
-        if matches!(self.addr, Addr::Tcp { .. }) {
+        // Whoever else holds an inherited listener would never be connected to again.
+        if matches!(self.addr, Addr::Tcp { .. }) && !self.inherited {
             drop_new_handshakes(self.socket.get_ref());
         }
         self.accept_queued(&mut take);

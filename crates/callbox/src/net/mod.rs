@@ -1,6 +1,6 @@
 //! The network itself: sockets, streams, listeners, names.
 
-pub mod admit;
+pub(crate) mod admit;
 pub mod closing;
 pub mod connect;
 pub(crate) mod edge;

@@ -125,6 +125,10 @@ pub struct Effective {
 
 impl Effective {
     /// Asks the kernel.
+    ///
+    /// # Errors
+    ///
+    /// When it is no TCP socket.
     pub fn of(socket: BorrowedFd<'_>) -> io::Result<Effective> {
         let fd = SockRef::from(&socket);
         let ipv6 = fd.local_addr()?.is_ipv6();
@@ -285,6 +289,10 @@ impl AsFd for Socket {
 }
 
 /// Returns the local address of any TCP socket.
+///
+/// # Errors
+///
+/// When it is no TCP socket.
 pub fn local_addr(socket: BorrowedFd<'_>) -> io::Result<SocketAddr> {
     SockRef::from(&socket).local_addr()?.as_socket().ok_or_else(|| io::ErrorKind::Unsupported.into())
 }

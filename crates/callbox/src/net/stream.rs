@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -36,12 +37,13 @@ pub struct Stream {
     edge: Arc<Edge>,
 }
 
-/// The receiving half of a [`Stream`].
+/// The receiving half of a [`Stream`]; also [`AsyncRead`].
 pub struct Reader {
     edge: Arc<Edge>,
 }
 
-/// The sending half of a [`Stream`]. Dropping it does not end the direction; [`Writer::shutdown`] does.
+/// The sending half of a [`Stream`]; also [`AsyncWrite`]. Dropping it does not end the direction; [`Writer::shutdown`]
+/// does.
 pub struct Writer {
     edge: Arc<Edge>,
 }
@@ -59,9 +61,10 @@ impl Stream {
     pub fn pair() -> (Stream, Stream) {
         const CAPACITY: usize = 64 * 1024;
         let (client, server) = tokio::io::duplex(CAPACITY);
-        let end = |role, half: tokio::io::DuplexStream| {
-            let (reader, writer) = tokio::io::split(half);
-            Stream::join(Session::new(SessionId(1), role, Addr::Memory, Observers::none()), reader, writer)
+        let reset = Arc::new(AtomicBool::new(false));
+        let end = |role, half| {
+            let session = Session::new(SessionId(1), role, Addr::Memory, Observers::none());
+            Stream { edge: Arc::new(Edge::new(Io::paired(half, reset.clone()), session)) }
         };
         (end(Role::Client, client), end(Role::Server, server))
     }
@@ -145,7 +148,8 @@ impl Stream {
         self.edge.shutdown().await
     }
 
-    /// Aborts: the peer sees a reset, and what was not yet delivered is lost.
+    /// Aborts: the peer sees a reset, and what was not yet delivered is lost. A Unix socket has no resets: there the
+    /// peer sees one only where it had sent what we have not read, else an end of stream.
     pub fn reset(self) {
         self.edge.abort();
     }
@@ -239,6 +243,12 @@ impl Edge {
         poll_fn(|cx| self.poll_shutdown(cx)).await.map_err(|error| self.failed("shutdown", error))
     }
 
+    fn poll_fill(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let read = ready!(self.poll_read(cx, buffer.initialize_unfilled()))?;
+        buffer.advance(read);
+        Poll::Ready(Ok(()))
+    }
+
     pub(crate) fn failed(&self, operation: &'static str, error: io::Error) -> Error {
         Error::io(operation, error).at(self.session().peer())
     }
@@ -246,13 +256,31 @@ impl Edge {
 
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let read = ready!(self.edge.poll_read(cx, buffer.initialize_unfilled()))?;
-        buffer.advance(read);
-        Poll::Ready(Ok(()))
+        self.edge.poll_fill(cx, buffer)
     }
 }
 
 impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.edge.poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.edge.poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for Reader {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.edge.poll_fill(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Writer {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.edge.poll_write(cx, bytes)
     }
@@ -301,6 +329,23 @@ mod tests {
         client.shutdown().await.expect("ends");
         client.shutdown().await.expect("again does nothing");
         assert!(client.write_all(b"x").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn the_halves_are_what_tokio_reads_and_writes() {
+        let (client, server) = Stream::pair();
+        let (mut reader, mut writer) = server.split();
+        let echoing = tokio::spawn(async move {
+            let copied = tokio::io::copy(&mut reader, &mut writer).await.expect("copies");
+            writer.shutdown().await.expect("ends");
+            copied
+        });
+        let (mut reader, mut writer) = client.split();
+        writer.write_all(b"hello").await.expect("writes");
+        writer.shutdown().await.expect("ends");
+        let mut text = String::new();
+        tokio::io::AsyncReadExt::read_to_string(&mut reader, &mut text).await.expect("reads");
+        assert_eq!((text.as_str(), echoing.await.expect("no panic")), ("hello", 5));
     }
 
     #[tokio::test]

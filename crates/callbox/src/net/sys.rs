@@ -14,7 +14,11 @@ use tokio::io::unix::AsyncFd;
 
 use crate::report::TcpFacts;
 
-/// Reads `TCP_INFO` of a connection or listener; an error on anything that is not TCP.
+/// Reads `TCP_INFO` of a connection or listener.
+///
+/// # Errors
+///
+/// Anything that is not TCP.
 #[cfg(target_os = "linux")]
 pub fn tcp_facts(socket: BorrowedFd<'_>) -> io::Result<TcpFacts> {
     // SAFETY: `tcp_info` is plain numbers, for which all-zero bytes are a valid value.
@@ -37,6 +41,10 @@ pub fn tcp_facts(socket: BorrowedFd<'_>) -> io::Result<TcpFacts> {
 }
 
 /// Reads `TCP_INFO`; only Linux has it in this form.
+///
+/// # Errors
+///
+/// Always.
 #[cfg(not(target_os = "linux"))]
 pub fn tcp_facts(_socket: BorrowedFd<'_>) -> io::Result<TcpFacts> {
     Err(io::ErrorKind::Unsupported.into())
@@ -54,18 +62,30 @@ fn acknowledged(info: &libc::tcp_info) -> u64 {
 }
 
 /// Returns the bytes that a socket has taken from us and that the peer has not acknowledged (`SIOCOUTQ`).
+///
+/// # Errors
+///
+/// A descriptor that has no such queue.
 #[cfg(target_os = "linux")]
 pub fn unacknowledged_bytes(socket: BorrowedFd<'_>) -> io::Result<usize> {
     queue_length(socket, libc::TIOCOUTQ)
 }
 
 /// Returns the unacknowledged bytes; only Linux tells.
+///
+/// # Errors
+///
+/// Always.
 #[cfg(not(target_os = "linux"))]
 pub fn unacknowledged_bytes(_socket: BorrowedFd<'_>) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Returns the bytes that have arrived and that nobody has read (`SIOCINQ`).
+///
+/// # Errors
+///
+/// A descriptor that has no such queue.
 pub fn unread_bytes(socket: BorrowedFd<'_>) -> io::Result<usize> {
     queue_length(socket, libc::FIONREAD)
 }
@@ -78,6 +98,10 @@ fn queue_length(socket: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<usiz
 }
 
 /// Registers a descriptor, which must be non-blocking, with the current runtime.
+///
+/// # Errors
+///
+/// Whatever the event queue reports, such as a descriptor that cannot be waited for.
 pub fn register(descriptor: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` owns an open descriptor, always answers with the same one, and closes it only when dropped,
     // which the `AsyncFd` does after it has deregistered it.
@@ -87,6 +111,10 @@ pub fn register(descriptor: OwnedFd, interest: Interest) -> io::Result<AsyncFd<O
 /// Takes over a descriptor that this process inherited (`fd:3`), after checking that it is open.
 ///
 /// The caller must be the only one to use the number; it is closed with the returned value.
+///
+/// # Errors
+///
+/// A number that is not open.
 pub fn adopt(number: u32) -> io::Result<OwnedFd> {
     let number = i32::try_from(number).map_err(|_| io::Error::from_raw_os_error(libc::EBADF))?;
     // SAFETY: F_SETFD takes an int and touches no memory; on a number that is not open it fails with EBADF.

@@ -88,6 +88,22 @@ enum Left {
     Failed(Error),
 }
 
+/// What waiting for room came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// One more fits, or need not wait.
+    Free,
+    /// The mode has changed meanwhile.
+    ModeChanged,
+}
+
+/// Whether the listener is closing, so that nobody can wait for room any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closing {
+    Yes,
+    No,
+}
+
 impl<H: Handler> Acceptor<H> {
     pub(super) fn new(shared: Arc<Shared>, handler: Arc<H>) -> Acceptor<H> {
         let mode = shared.mode.subscribe();
@@ -96,7 +112,7 @@ impl<H: Handler> Acceptor<H> {
 
     /// Accepts until the server drains or has all its sessions; closes and binds again as it is told.
     pub(super) async fn run(mut self, listener: Listener) -> Result<()> {
-        let addr = listener.addr().clone();
+        let (addr, inherited) = (listener.addr().clone(), listener.is_inherited());
         let mut listener = Some(listener);
         loop {
             let mode = *self.mode.borrow_and_update();
@@ -108,13 +124,17 @@ impl<H: Handler> Acceptor<H> {
                 (Mode::Accepting, None) => listener = self.bind_again(&addr).await,
                 (Mode::Suspended, open) => {
                     // An inherited listener cannot be bound again: it stays open, and its queue waits.
-                    if matches!(addr, Addr::Fd(_)) {
+                    if inherited && open.is_some() {
                         listener = open;
+                        self.shared.listening.send_modify(|listening| *listening -= 1);
                     } else if let Some(open) = open {
                         self.close(open, None).await;
                     }
                     if self.mode.changed().await.is_err() {
                         return Ok(());
+                    }
+                    if listener.is_some() {
+                        self.shared.listening.send_modify(|listening| *listening += 1);
                     }
                 }
                 (Mode::Draining, open) => {
@@ -137,15 +157,8 @@ impl<H: Handler> Acceptor<H> {
         let shared = self.shared.clone();
         let mut turn = 0;
         loop {
-            // Made before looking, so that no ending is missed.
-            let freed = shared.admission.freed();
-            if shared.options.when_full == WhenFull::Wait && !shared.admission.has_room() {
-                shared.totals.hit("max_connections");
-                tokio::select! {
-                    biased;
-                    _ = self.mode.changed() => return Left::Mode,
-                    () = freed => continue,
-                }
+            if self.room().await == Room::ModeChanged {
+                return Left::Mode;
             }
             let accepted = tokio::select! {
                 biased;
@@ -155,7 +168,12 @@ impl<H: Handler> Acceptor<H> {
             match accepted {
                 Ok((socket, peer)) => {
                     self.pause = PAUSE_MIN;
-                    self.admit(socket, peer, listener.shared_local());
+                    // Another listener may have taken the room meanwhile.
+                    if self.room().await == Room::ModeChanged {
+                        self.admit(socket, peer, listener.shared_local(), Closing::Yes);
+                        return Left::Mode;
+                    }
+                    self.admit(socket, peer, listener.shared_local(), Closing::No);
                 }
                 Err(error) => match sort(&error) {
                     AcceptError::ThisConnection => shared.totals.hit("accept_aborted"),
@@ -172,6 +190,24 @@ impl<H: Handler> Acceptor<H> {
             if turn >= ACCEPTS_PER_TURN {
                 turn = 0;
                 tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Waits until one more connection fits, where those beyond the limit wait.
+    async fn room(&mut self) -> Room {
+        let shared = self.shared.clone();
+        loop {
+            // Made before looking, so that no ending is missed.
+            let freed = shared.admission.freed();
+            if shared.options.when_full == WhenFull::Refuse || shared.admission.has_room() {
+                return Room::Free;
+            }
+            shared.totals.hit("max_connections");
+            tokio::select! {
+                biased;
+                _ = self.mode.changed() => return Room::ModeChanged,
+                () = freed => {}
             }
         }
     }
@@ -194,12 +230,16 @@ impl<H: Handler> Acceptor<H> {
     }
 
     /// Makes a session of a connection, or turns it away.
-    fn admit(&self, socket: OwnedFd, peer: Addr, local: Option<&Addr>) {
+    fn admit(&self, socket: OwnedFd, peer: Addr, local: Option<&Addr>, closing: Closing) {
         let shared = &self.shared;
         if !self.count_session() {
             return self.refuse(socket, peer, Refusal::MaxSessions);
         }
-        let slot = match shared.admission.admit(&peer) {
+        let admitted = match (closing, shared.options.when_full) {
+            (Closing::Yes, WhenFull::Wait) => shared.admission.admit_beyond(&peer),
+            _ => shared.admission.admit(&peer),
+        };
+        let slot = match admitted {
             Ok(slot) => slot,
             Err(reason) => {
                 shared.totals.accepted.fetch_sub(1, Relaxed);
@@ -263,15 +303,16 @@ impl<H: Handler> Acceptor<H> {
         self.shared.observers.emit(|| Event::Refused { peer, reason });
     }
 
-    /// Closes the listener; who is queued becomes a session too, whatever the limits, or is turned away.
+    /// Closes the listener; who is queued becomes a session too, also those who waited for room, or is turned away.
     async fn close(&self, listener: Listener, refusal: Option<Refusal>) {
         let local = listener.shared_local().cloned();
         listener
             .close(|socket, peer| match refusal {
                 Some(reason) => self.refuse(socket, peer, reason),
-                None => self.admit(socket, peer, local.as_ref()),
+                None => self.admit(socket, peer, local.as_ref(), Closing::Yes),
             })
             .await;
+        self.shared.listening.send_modify(|listening| *listening -= 1);
     }
 
     /// Binds the address again after a suspension, trying until it is free.
@@ -281,6 +322,7 @@ impl<H: Handler> Acceptor<H> {
             Ok(mut bound) => {
                 self.pause = PAUSE_MIN;
                 self.shared.observers.emit(|| Event::Listening { address: addr.clone() });
+                self.shared.listening.send_modify(|listening| *listening += 1);
                 bound.listeners.pop()
             }
             Err(error) => {

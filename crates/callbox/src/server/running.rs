@@ -41,6 +41,7 @@ pub(super) fn start<H: Handler>(
     for address in &addrs {
         shared.observers.emit(|| Event::Listening { address: address.clone() });
     }
+    shared.listening.send_replace(listeners.len());
     let (done, acceptors) = watch::channel(None);
     let loops: Vec<_> = listeners
         .into_iter()
@@ -79,6 +80,19 @@ impl Running {
     /// Accepts again, on the same addresses.
     pub fn resume(&self) {
         self.change(Mode::Suspended, Mode::Accepting, Event::Resumed);
+    }
+
+    /// Waits until the listeners are as they were last asked to be: closed after [`Running::suspend`], open after
+    /// [`Running::resume`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing changes when the future is dropped.
+    pub async fn settled(&self) {
+        let mut listening = self.shared.listening.subscribe();
+        let open = if *self.shared.mode.borrow() == Mode::Accepting { self.addrs.len() } else { 0 };
+        // The sender is part of what we hold.
+        let _ = listening.wait_for(|listening| *listening == open).await;
     }
 
     /// Returns what is known now.
@@ -131,6 +145,20 @@ impl Running {
             let _ = timeout(FAREWELL + RESETS, self.shared.admission.emptied()).await;
         }
         Ok(Report { undrained, ..self.shared.report() })
+    }
+
+    /// Closes the listeners, resets whoever is queued and every session, and waits until they are gone: a second at
+    /// most, for a handler that does not give way is left behind.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing goes on living when the future is dropped.
+    pub async fn abort(self) -> Report {
+        let shared = self.shared.clone();
+        drop(self);
+        let open = shared.stop_all(Termination::Aborted);
+        let _ = timeout(RESETS, shared.admission.emptied()).await;
+        Report { undrained: open, ..shared.report() }
     }
 
     async fn accepted_all(&self) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -38,6 +38,10 @@ pub(super) struct Shared {
     pub(super) mode: watch::Sender<Mode>,
     started: Instant,
     next: AtomicU64,
+    /// How many listeners are open; acceptors write it, whoever waits for a suspension or a resumption reads it.
+    pub(super) listening: watch::Sender<usize>,
+    /// Why every session has to end, once that is so: those that were accepted but not yet there are told too.
+    ending: OnceLock<Termination>,
     /// Open sessions; weak, so that a socket closes when its session is done with it.
     open: Mutex<HashMap<SessionId, Weak<Edge>>>,
 }
@@ -53,6 +57,8 @@ impl Shared {
             mode: watch::Sender::new(Mode::Accepting),
             started: Instant::now(),
             next: AtomicU64::new(1),
+            listening: watch::Sender::new(0),
+            ending: OnceLock::new(),
             open: Mutex::default(),
         }
     }
@@ -67,6 +73,10 @@ impl Shared {
 
     pub(super) fn enter(&self, edge: &Arc<Edge>) {
         self.open().insert(edge.session().id(), Arc::downgrade(edge));
+        // After it can be found, so that one of the two sees the other.
+        if let Some(&reason) = self.ending.get() {
+            edge.session().stop(reason);
+        }
     }
 
     pub(super) fn leave(&self, report: &SessionReport) {
@@ -91,14 +101,11 @@ impl Shared {
         }
     }
 
-    /// Asks every open session to end, and says how many there are.
+    /// Asks every session to end, also those that are accepted but not yet there, and says how many there are.
     pub(super) fn stop_all(&self, reason: Termination) -> u64 {
-        let mut stopped = 0;
-        self.each(|edge| {
-            stopped += 1;
-            edge.session().stop(reason);
-        });
-        stopped
+        let _ = self.ending.set(reason);
+        self.each(|edge| edge.session().stop(reason));
+        self.admission.open() as u64
     }
 
     pub(super) fn report(&self) -> Report {

@@ -159,6 +159,23 @@ async fn a_panic_ends_its_session_alone() {
 }
 
 #[tokio::test]
+async fn a_panic_before_the_handlers_future_ends_its_session_alone_and_is_counted() {
+    let (bus, observers) = watched();
+    let (server, addr) = bind(ServerOptions::default(), observers).await;
+    let running = server.spawn(|session: Session, _stream: Stream| {
+        assert!(session.id().0 != 1, "the first one fails");
+        async { Ok(()) }
+    });
+    let read = |mut stream: TcpStream| stream.read(&mut [0; 1]).map_err(|error| error.kind());
+    assert_eq!(client(&addr, read).await, Err(std::io::ErrorKind::ConnectionReset));
+    assert_eq!(closed(&bus).await.termination, Termination::Aborted);
+    assert_eq!(client(&addr, read).await, Ok(0));
+    let report = running.drain().await.expect("drains");
+    assert_eq!(report.sessions, 2);
+    assert!(running.snapshot().sessions.is_empty());
+}
+
+#[tokio::test]
 async fn the_sessions_asked_for_are_served_and_then_it_is_over() {
     let options = ServerOptions { sessions: Some(2), ..ServerOptions::default() };
     let (server, addr) = bind(options, Observers::none()).await;
@@ -178,4 +195,47 @@ async fn sessions_run_on_every_worker_and_all_are_answered() {
         assert_eq!(client(&addr, hello).await, "thank you !");
     }
     assert_eq!(running.drain().await.expect("drains").sessions, 4);
+}
+
+#[tokio::test]
+async fn a_session_that_the_drain_itself_accepts_ends_at_the_deadline_too() {
+    let options = ServerOptions { drain: Duration::ZERO, ..ServerOptions::default() };
+    let (server, addr) = bind(options, Observers::none()).await;
+    // Queued, so that the drain accepts it; the deadline is over at once.
+    let mut queued = TcpStream::connect(&addr).expect("queued");
+    let running = server.spawn(Echo);
+    let ended = tokio::task::spawn_blocking(move || queued.read(&mut [0; 1]).expect("FIN, not a reset"));
+    let report = running.drain().await.expect("drains");
+    assert_eq!((report.sessions, report.undrained), (1, 1));
+    assert_eq!(ended.await.expect("no panic"), 0);
+}
+
+#[tokio::test]
+async fn aborting_resets_the_sessions_and_counts_them() {
+    let (server, addr) = bind(ServerOptions::default(), Observers::none()).await;
+    let running = server.spawn(Echo);
+    let mut stream = client(&addr, |mut stream| {
+        stream.write_all(b"x").expect("writes");
+        stream.read_exact(&mut [0; 1]).expect("echoed");
+        stream
+    })
+    .await;
+    let report = running.abort().await;
+    assert_eq!((report.sessions, report.undrained), (1, 1));
+    let error = stream.read(&mut [0; 1]).expect_err("a reset");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn once_settled_the_listener_is_closed_or_open_as_asked() {
+    let (server, addr) = bind(ServerOptions::default(), Observers::none()).await;
+    let running = server.spawn(Echo);
+    for _ in 0..3 {
+        running.suspend();
+        running.settled().await;
+        assert!(TcpStream::connect(&addr).is_err(), "closed");
+        running.resume();
+        running.settled().await;
+        assert!(TcpStream::connect(&addr).is_ok(), "open again");
+    }
 }
