@@ -74,7 +74,7 @@ impl App {
     ///
     /// A pipe's own data is waited for until a signal comes; the lines of a server only for a moment.
     pub async fn finish(self, result: Result<u8, Failure>, summary: Option<Report>, signals: &mut Signals) -> u8 {
-        let error = result.as_ref().err().and_then(|failure| failure.source.clone());
+        let failure = result.as_ref().err().cloned();
         let timed_out = matches!(&result, Err(failure) if failure.code == exit::TIMED_OUT);
         let brief = self.purpose == Purpose::Server || timed_out;
         let mut signalled = None;
@@ -85,7 +85,7 @@ impl App {
                 () = tokio::time::sleep(FLUSH_GRACE), if brief => {}
             }
         };
-        let shown = self.shower.finish(Last { error, summary }, patience).await;
+        let shown = self.shower.finish(Last { failure, summary }, patience).await;
         let code = match result {
             Ok(code) => code,
             Err(failure) => {

@@ -54,7 +54,7 @@ pub fn run() -> u8 {
         Command::Serve(args) => cmd::serve::run(args, &cli.output),
         Command::Tour(args) => {
             let colored = cli.output.colored(&std::io::stdout());
-            Ok(cmd::tour::run(args, colored, cmd::tour::locale().as_deref()))
+            cmd::tour::run(args, &cli.output, colored)
         }
         Command::Completions(args) => cmd::completions::run(args),
         Command::Man(args) => cmd::man::run(args),

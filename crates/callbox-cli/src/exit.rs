@@ -18,8 +18,20 @@ pub const LOCAL: u8 = 6;
 /// Timed out.
 pub const TIMED_OUT: u8 = 124;
 
+/// Returns the operation and the kind that a JSON event names for a failure of our own.
+pub fn names(code: u8) -> (&'static str, &'static str) {
+    match code {
+        UNMET => ("expect", "unmet"),
+        TIMED_OUT => ("run", "timed_out"),
+        LOST => ("receive", "ended"),
+        LOCAL => ("local", "io"),
+        USAGE => ("read", "invalid"),
+        _ => ("run", "io"),
+    }
+}
+
 /// Why a command did not end with 0, in a line, and what may help.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Failure {
     /// The exit code.
     pub code: u8,

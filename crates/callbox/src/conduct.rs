@@ -109,7 +109,7 @@ async fn part(edge: Arc<Edge>, closing: Closing) {
         // The peer takes nothing, so an end of stream would not get through either.
         Some(Termination::WriteStall | Termination::Aborted) => edge.reset_on_close(),
         Some(_) => {
-            let farewell = Closing { idle: FAREWELL, total: FAREWELL, bytes: u64::MAX };
+            let farewell = Closing { idle: FAREWELL, total: FAREWELL, bytes: u64::MAX, abrupt: closing.abrupt };
             let _ = timeout(FAREWELL, close_gracefully(&edge, farewell)).await;
             if !edge.is_read_ended() {
                 edge.reset_on_close();

@@ -28,7 +28,7 @@ impl FamilyArgs {
 /// An address in one word or two, or none.
 #[derive(Debug, Clone, clap::Args)]
 pub struct AddressArgs {
-    /// `host:port`, `host port`, `[v6]:port`, `:port` (loopback), `*:port` (every address), `unix:/path` or `fd:N` [default: 127.0.0.1:8848]
+    /// `host:port`, `host port`, `[v6]:port`, `:port` (loopback), `*:port` (every address), `unix:/path` or, to listen, `fd:N` [default: 127.0.0.1:8848]
     #[arg(value_name = "ADDR", num_args = 0..=2)]
     pub words: Vec<String>,
 }

@@ -34,7 +34,7 @@ pub struct SocketArgs {
     /// Type of service (traffic class) of sent segments, decimal or 0x.. [default: the kernel's]
     #[arg(long, value_name = "N", value_parser = tos, help_heading = "Socket")]
     pub tos: Option<u8>,
-    /// Close with a reset instead of FIN
+    /// Where we close first, end the connection with a reset instead of FIN
     #[arg(long, help_heading = "Socket")]
     pub zero_linger: bool,
 }

@@ -27,7 +27,7 @@ pub struct ConnectArgs {
     pub pipe: PipeArgs,
     #[command(flatten)]
     pub family: FamilyArgs,
-    /// The limit for connecting, all addresses together; 0 is none of ours
+    /// The limit for connecting, all addresses together; 0 is no limit
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10s", help_heading = "Connecting")]
     pub connect_timeout: Duration,
     /// Try again this many times while nobody accepts
@@ -46,6 +46,7 @@ pub struct ConnectArgs {
 /// Connects and talks.
 pub fn run(args: &ConnectArgs, output: &OutputArgs) -> Result<u8, Failure> {
     let addr = args.address.addr()?;
+    args.pipe.check_files()?;
     let runtime = super::runtime()?;
     runtime.block_on(async {
         let mut signals = Signals::listen().map_err(|error| Failure::local("listen to signals", &error))?;
@@ -65,7 +66,7 @@ pub fn run(args: &ConnectArgs, output: &OutputArgs) -> Result<u8, Failure> {
         let client = Client::new(&addr)?.with_options(options).with_retry(retry).with_observers(app.observers.clone());
         let connected = tokio::select! {
             biased;
-            connected = client.connect() => connected.map_err(Failure::from),
+            connected = client.connect() => connected.map_err(|error| failure(error, retry)),
             ending = signals.ending() => return Ok(app.finish(Ok(ending.code()), None, &mut signals).await),
             () = pipe::until(deadline) => Err(args.pipe.too_late(&format!("connect {addr}"))),
         };
@@ -77,6 +78,16 @@ pub fn run(args: &ConnectArgs, output: &OutputArgs) -> Result<u8, Failure> {
         let (result, report) = pipe::run(&app, &args.pipe, stream, &mut signals, deadline).await;
         Ok(app.finish(result, output.json.then_some(report), &mut signals).await)
     })
+}
+
+/// Does not advise to wait where we have waited.
+fn failure(error: callbox::Error, retry: Retry) -> Failure {
+    let refused = error.is_refused();
+    let mut failure = Failure::from(error);
+    if refused && retry != Retry::Never {
+        failure.hints = vec!["nobody listened there in all that time".into()];
+    }
+    failure
 }
 
 /// Says what the socket's options really are, at `-vv`.

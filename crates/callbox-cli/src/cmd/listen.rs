@@ -33,6 +33,7 @@ pub struct ListenArgs {
 /// Binds, accepts one client and talks.
 pub fn run(args: &ListenArgs, output: &OutputArgs) -> Result<u8, Failure> {
     let addr = args.address.addr()?;
+    args.pipe.check_files()?;
     let runtime = super::runtime()?;
     runtime.block_on(async {
         let mut signals = Signals::listen().map_err(|error| Failure::local("listen to signals", &error))?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use callbox::Stream;
 use callbox::direction::{Direction, Role};
 use callbox::handle::talk::{Ending, Outcome, Output, Terms, talk};
+use callbox::net::socket::Effective;
 use callbox::pattern::{Expect, Pattern};
 use callbox::server::Report;
 use callbox::session::Session;
@@ -14,7 +15,7 @@ use callbox::text::escape;
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::App;
-use crate::args::{Sends, duration, optional};
+use crate::args::{Send, Sends, duration, optional};
 use crate::exit::{self, Failure};
 use crate::signal::Signals;
 use crate::ui::thread::FLUSH_GRACE;
@@ -37,7 +38,7 @@ pub struct PipeArgs {
     /// Leave when no byte went either way for this long; 0 is never
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "0", help_heading = "When it is over")]
     pub idle_timeout: Duration,
-    /// Keep our direction open when the input has ended
+    /// Send no end of stream when the input has ended; leave with the peer
     #[arg(long, help_heading = "When it is over")]
     pub no_shutdown: bool,
     /// Leave this long after our end of stream even if the peer stays [default: stay]
@@ -61,8 +62,9 @@ impl PipeArgs {
         self.sends.0.is_empty() && std::io::stdin().is_terminal()
     }
 
-    fn terms(&self) -> Terms {
+    fn terms(&self, abrupt: bool) -> Terms {
         Terms {
+            abrupt,
             no_shutdown: self.no_shutdown,
             linger: self.linger,
             end_with_peer: self.no_shutdown || self.input_is_terminal(),
@@ -70,6 +72,17 @@ impl PipeArgs {
             count: self.count,
             idle_timeout: optional(self.idle_timeout),
         }
+    }
+
+    /// Fails where a file to send cannot be opened, before anybody is connected to.
+    pub fn check_files(&self) -> Result<(), Failure> {
+        for send in &self.sends.0 {
+            if let Send::File(path) = send {
+                let opened = std::fs::File::open(path).map(drop);
+                opened.map_err(|error| Failure::local(&format!("read {}", path.display()), &error))?;
+            }
+        }
+        Ok(())
     }
 
     /// A deadline passed before there was a connection.
@@ -154,11 +167,13 @@ async fn converse(
     deadline: Option<Instant>,
 ) -> Result<u8, Failure> {
     let session = stream.session().clone();
+    let abrupt =
+        stream.descriptor().is_some_and(|socket| Effective::of(socket).is_ok_and(|options| options.zero_linger));
     let input = match args.sends.0.as_slice() {
         [] => input::standard_input(),
         sends => input::read_all(sends.to_vec()),
     };
-    let talking = talk(stream, input, output, args.terms());
+    let talking = talk(stream, input, output, args.terms(abrupt));
     tokio::pin!(talking);
     let mut signalled = None;
     let outcome = loop {
@@ -221,7 +236,10 @@ fn judge(app: &App, args: &PipeArgs, session: &Session, outcome: Outcome) -> Res
 fn unmet(expect: &Expect, ending: &Ending, peer: &str, args: &PipeArgs) -> Failure {
     let pattern = expect.pending().map(ToString::to_string).unwrap_or_default();
     let until = match ending {
-        Ending::Stopped(_) => format!("within {}", callbox::units::show_duration(args.timeout.max(args.idle_timeout))),
+        Ending::Stopped(Termination::IdleTimeout) => {
+            format!("before no byte had come or gone for {}", callbox::units::show_duration(args.idle_timeout))
+        }
+        Ending::Stopped(_) => format!("within {}", callbox::units::show_duration(args.timeout)),
         Ending::LingerOver => "before the linger time was over".into(),
         _ => format!("before the {peer}'s end of stream"),
     };

@@ -12,6 +12,7 @@ use callbox::handle::discard::Discard;
 use callbox::handle::echo::Echo;
 use callbox::handle::generate::Generate;
 use callbox::handle::reply::Reply;
+use callbox::net::closing::Closing;
 use callbox::net::socket::Effective;
 use callbox::server::{Running, Server, ServerOptions, WhenFull};
 use callbox::text::unescape;
@@ -48,7 +49,7 @@ pub struct ServeArgs {
     /// Send lines of characters (RFC 864), endless or this many bytes
     #[arg(long, value_name = "SIZE", value_parser = size, num_args = 0..=1, group = "handler", help_heading = "What to do with clients")]
     pub generate: Option<Option<Size>>,
-    /// Run a program for each client, without a shell; takes everything that follows
+    /// Run a program for each client, without a shell; takes everything that follows, so put ADDR and options before it
     #[arg(long, value_name = "CMD", num_args = 1.., allow_hyphen_values = true, group = "handler", help_heading = "What to do with clients")]
     pub exec: Vec<OsString>,
     /// Allow --exec on an address that other machines can reach
@@ -78,7 +79,7 @@ pub struct ServeArgs {
     /// Abort a session whose client takes nothing for this long; 0 is never
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "60s", help_heading = "Limits")]
     pub write_stall_timeout: Duration,
-    /// At the end, how long to wait for open sessions; 0 is not at all
+    /// At the end, how long to wait for open sessions; 0 ends them at once
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10s", help_heading = "Limits")]
     pub drain: Duration,
     #[command(flatten)]
@@ -162,7 +163,7 @@ fn options(args: &ServeArgs, addr: &callbox::Addr, workers: Workers) -> ServerOp
         write_stall_timeout: optional(args.write_stall_timeout),
         drain: args.drain,
         workers: Some(workers),
-        ..ServerOptions::default()
+        closing: Closing { abrupt: args.socket.zero_linger, ..Closing::default() },
     }
 }
 

@@ -4,6 +4,8 @@ use std::io::{self, BufWriter, Write};
 
 use callbox::{Error, Kind};
 
+use crate::args::OutputArgs;
+use crate::exit::Failure;
 use crate::tour::lang::Lang;
 use crate::tour::show::{Style, Tally, show};
 use crate::tour::which::Which;
@@ -17,7 +19,7 @@ use crate::tour::{FACTS, Fact};
 /// exit code is 0 only if all hold, 1 if one does not.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TourArgs {
-    /// What to show; everything, if nothing is named
+    /// What to show, such as 7, client:2, server:3, split or notes; everything, if nothing is named
     ///
     /// 1 to 9 are the notes, client:1 to client:4 and server:1 to server:5 the steps, split and merge the mistakes.
     /// client, server, notes and extras are whole parts.
@@ -30,26 +32,32 @@ pub(crate) struct TourArgs {
 }
 
 /// What the environment says of the language: the first of these that is set counts.
-pub(crate) fn locale() -> Option<String> {
+fn locale() -> Option<String> {
     let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG"))
 }
 
-/// Performs the tour on stdout.
+/// Performs the tour on stdout; with `--quiet` the exit code is all it says.
 ///
-/// `locale` is what the environment says (`LC_ALL`, else `LC_MESSAGES`, else `LANG`). Makes a runtime of its own, so it
-/// must not be called from within one. Exits 0 if all facts hold or stdout was closed, 1 if one does not hold, 6 if
-/// writing failed.
-pub(crate) fn run(args: &TourArgs, color: bool, locale: Option<&str>) -> u8 {
-    let style = Style { lang: args.lang.unwrap_or_else(|| Lang::from_locale(locale)), color };
-    let result = perform(args, style, &mut BufWriter::new(io::stdout().lock()));
+/// Makes a runtime of its own, so it must not be called from within one. Exits 0 if all facts hold or stdout was closed,
+/// 1 if one does not hold, 6 if writing failed.
+pub(crate) fn run(args: &TourArgs, output: &OutputArgs, color: bool) -> Result<u8, Failure> {
+    if output.json {
+        return Err(Failure::usage(
+            "the tour is for people and has no --json; its exit code says whether all facts hold",
+        ));
+    }
+    let style = Style { lang: args.lang.unwrap_or_else(|| Lang::from_locale(locale().as_deref())), color };
+    let result = match output.quiet {
+        true => perform(args, style, &mut io::sink()),
+        false => perform(args, style, &mut BufWriter::new(io::stdout().lock())),
+    };
     if let Err(error) = &result
         && !is_closed_stdout(error)
     {
-        // Where stderr is gone too, the exit code is all there is left to say.
-        let _ = writeln!(io::stderr(), "callbox: {error}");
+        Failure::new(exit_code(&result), error.to_string()).print();
     }
-    exit_code(&result)
+    Ok(exit_code(&result))
 }
 
 /// The operation that a failing stdout is reported under.

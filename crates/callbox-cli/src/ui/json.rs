@@ -11,6 +11,8 @@ use callbox::report::{SessionId, SessionReport};
 use callbox::server::Report;
 use tokio::time::Instant;
 
+use crate::exit::{self, Failure};
+
 /// The version of the format.
 const VERSION: u8 = 1;
 
@@ -112,9 +114,18 @@ impl Json {
         Line::new("lost", SystemTime::now()).number("count", count).end(out);
     }
 
-    /// Appends the line of the error that ended the run.
-    pub fn error(&mut self, error: &Error, out: &mut Vec<u8>) {
-        failed(Line::new("error", SystemTime::now()), error).end(out);
+    /// Appends the line of what ended the run.
+    pub fn failure(&mut self, failure: &Failure, out: &mut Vec<u8>) {
+        let line = Line::new("error", SystemTime::now());
+        let line = match &failure.source {
+            Some(error) => failed(line, error),
+            None => {
+                let (operation, kind) = exit::names(failure.code);
+                let line = line.text("operation", operation).text("kind", kind);
+                line.text("message", &failure.message).number("exit", u64::from(failure.code))
+            }
+        };
+        line.end(out);
     }
 
     /// Appends the last line.

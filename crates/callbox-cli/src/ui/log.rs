@@ -33,12 +33,14 @@ pub struct Log {
     colored: bool,
     traffic: Option<Traffic>,
     repeated: Repeated,
+    /// Whether it was said that other machines can connect.
+    exposed: bool,
 }
 
 impl Log {
     /// Says as much as `level` wants; traffic is shown where there is a printer for it.
     pub fn new(level: Level, colored: bool, traffic: Option<Traffic>) -> Log {
-        Log { level, colored, traffic, repeated: Repeated::default() }
+        Log { level, colored, traffic, repeated: Repeated::default(), exposed: false }
     }
 
     /// Shows one event: talk at once, traffic into `out`.
@@ -66,7 +68,8 @@ impl Log {
             }
             Event::Listening { address } if talk => {
                 self.say(&format!("listening on {address}"));
-                if !address.is_loopback() && matches!(address, Addr::Tcp { .. }) {
+                let exposed = !address.is_loopback() && matches!(address, Addr::Tcp { .. });
+                if exposed && !std::mem::replace(&mut self.exposed, true) {
                     self.say("note: this address can be reached from other machines");
                 }
             }

@@ -4,13 +4,13 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use callbox::Error;
 use callbox::bus::Bus;
 use callbox::server::Report;
 use tokio::sync::{oneshot, watch};
 
 use super::json::Json;
 use super::log::Log;
+use crate::exit::Failure;
 
 /// What is buffered before it is written although more events wait.
 const WRITE_BYTES: usize = 64 * 1024;
@@ -50,7 +50,7 @@ impl Status {
 #[derive(Default)]
 pub struct Last {
     /// Why the run failed; the error output has it anyway, so this is for programs.
-    pub error: Option<Error>,
+    pub failure: Option<Failure>,
     /// The totals.
     pub summary: Option<Report>,
 }
@@ -155,8 +155,8 @@ fn show(bus: &Bus, mut view: View, failed: &watch::Sender<Option<i32>>, last: &M
     match (&mut view, last.summary) {
         (View::Log(log), Some(report)) => log.summary(&report),
         (View::Json(json, _), summary) => {
-            if let Some(error) = &last.error {
-                json.error(error, &mut out);
+            if let Some(failure) = &last.failure {
+                json.failure(failure, &mut out);
             }
             json.summary(&summary.unwrap_or_default(), &mut out);
         }

@@ -67,6 +67,8 @@ pub struct Terms {
     pub expect: Option<Expect>,
     /// Leave after this many received chunks.
     pub count: Option<u64>,
+    /// Close at once where we are the first to leave; with zero linger that is a reset.
+    pub abrupt: bool,
     /// Leave when no byte went either way for this long.
     pub idle_timeout: Option<Duration>,
 }
@@ -143,7 +145,7 @@ pub async fn talk<O: Output>(
     }
     let hurry = matches!(ending, Ending::Stopped(Termination::Signal | Termination::Timeout));
     if !matches!(ending, Ending::Lost(_)) && !hurry {
-        let limits = Closing { idle: PARTING, total: PARTING, bytes: u64::MAX };
+        let limits = Closing { idle: PARTING, total: PARTING, bytes: u64::MAX, abrupt: terms.abrupt };
         close_gracefully(&edge, limits).await;
     }
     Outcome { ending, expect: receiving.expect, chunks: receiving.chunks }

@@ -20,11 +20,13 @@ pub struct Closing {
     pub total: Duration,
     /// Bytes in all after which it gives up.
     pub bytes: u64,
+    /// Close at once where we are the first to; with zero linger that is a reset.
+    pub abrupt: bool,
 }
 
 impl Default for Closing {
     fn default() -> Closing {
-        Closing { idle: Duration::from_secs(5), total: Duration::from_secs(30), bytes: 16 << 20 }
+        Closing { idle: Duration::from_secs(5), total: Duration::from_secs(30), bytes: 16 << 20, abrupt: false }
     }
 }
 
@@ -33,7 +35,7 @@ impl Default for Closing {
 /// Returns at once where both directions have ended or the connection is gone. Where the peer has ended first, the
 /// close itself sends our end of stream.
 pub(crate) async fn close_gracefully(edge: &Edge, limits: Closing) {
-    if edge.needs_no_parting() {
+    if limits.abrupt || edge.needs_no_parting() {
         return;
     }
     if poll_fn(|cx| edge.poll_shutdown(cx)).await.is_err() {

@@ -45,11 +45,25 @@ pub fn greet(app: &App, args: &ServeArgs, running: &Running) {
         return;
     };
     if !args.exec.is_empty() {
-        app.say("every user of this machine can connect and run the program");
+        app.say(match running.local_addrs().iter().all(callbox::Addr::is_loopback) {
+            true => "every user of this machine can connect and run the program",
+            false => "everybody who can reach this address can run the program",
+        });
     }
+    let address = reachable(address);
     let program = std::env::args().next().filter(|name| name.contains('/')).unwrap_or_else(|| "callbox".into());
     app.say(format!("to talk to it, type in a second terminal: {program} connect {address} --send hello"));
     if app.output.verbose > 0 {
         app.say(format!("at most {} connections at once", running.connection_limit()));
+    }
+}
+
+/// Where to connect from this machine: a wildcard is no destination.
+fn reachable(address: &callbox::Addr) -> String {
+    match address {
+        callbox::Addr::Tcp { host: callbox::addr::Host::Ip(ip), port } if ip.is_unspecified() => {
+            format!("localhost:{port}")
+        }
+        address => address.to_string(),
     }
 }
