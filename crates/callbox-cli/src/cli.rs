@@ -1,7 +1,7 @@
 //! The command line: commands, and errors of usage in one clear line.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Parser, Subcommand};
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::args::OutputArgs;
 use crate::cmd;
@@ -44,7 +44,8 @@ pub enum Command {
 
 /// Runs the command line and returns the exit code.
 pub fn run() -> u8 {
-    let cli = match Cli::try_parse() {
+    let matches = Cli::command().color(help_color()).try_get_matches();
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
@@ -63,6 +64,18 @@ pub fn run() -> u8 {
         failure.print();
         failure.code
     })
+}
+
+/// Help is printed while arguments are still being read, so its colour is looked up beforehand.
+fn help_color() -> ColorChoice {
+    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let after = words.iter().position(|word| word == "--color").and_then(|at| words.get(at + 1));
+    let value = after.map(String::as_str).or_else(|| words.iter().find_map(|word| word.strip_prefix("--color=")));
+    match value {
+        Some("always") => ColorChoice::Always,
+        Some("never") => ColorChoice::Never,
+        _ => ColorChoice::Auto,
+    }
 }
 
 /// Shows help and version, or says in one line what is wrong and in another what to do.
@@ -102,7 +115,10 @@ fn usage(error: &clap::Error) -> Failure {
             failure = failure.hint(format!("did you mean {suggestion}?"));
         }
     }
-    let command = std::env::args().nth(1).filter(|word| !word.starts_with('-') && is_command(word));
+    let command = std::env::args_os()
+        .nth(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .filter(|word| !word.starts_with('-') && is_command(word));
     failure.hint(match command {
         Some(command) => format!("see `callbox {command} --help`"),
         None => "see `callbox --help`".into(),
@@ -110,7 +126,7 @@ fn usage(error: &clap::Error) -> Failure {
 }
 
 fn is_command(word: &str) -> bool {
-    <Cli as clap::CommandFactory>::command().find_subcommand(word).is_some()
+    Cli::command().find_subcommand(word).is_some()
 }
 
 /// clap's message without its prefix: up to the empty line, with lists on the same line.
@@ -123,7 +139,6 @@ fn first_line(rendered: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

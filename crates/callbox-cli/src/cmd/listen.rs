@@ -34,8 +34,7 @@ pub struct ListenArgs {
 pub fn run(args: &ListenArgs, output: &OutputArgs) -> Result<u8, Failure> {
     let addr = args.address.addr()?;
     args.pipe.check_files()?;
-    let runtime = super::runtime()?;
-    runtime.block_on(async {
+    super::run_on_main(async {
         let mut signals = Signals::listen().map_err(|error| Failure::local("listen to signals", &error))?;
         let deadline = args.pipe.deadline();
         let app = App::start(output, Purpose::Pipe)?;

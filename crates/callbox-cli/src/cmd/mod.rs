@@ -15,9 +15,13 @@ use callbox::Addr;
 
 use crate::exit::Failure;
 
-/// The runtime of the main thread: the first worker, where acceptors run too.
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    callbox::workers::runtime().map_err(|error| Failure::local("start the runtime", &error))
+/// Runs a command on the runtime of the main thread: the first worker, where acceptors run too.
+fn run_on_main<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = callbox::workers::runtime().map_err(|error| Failure::local("start the runtime", &error))?;
+    let result = runtime.block_on(command);
+    // A lookup that hangs would hold the exit.
+    runtime.shutdown_background();
+    result
 }
 
 /// Writes the bound addresses, one a line, so that a reader sees all of them or no file.

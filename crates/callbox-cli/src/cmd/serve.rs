@@ -112,8 +112,7 @@ pub fn run(args: &ServeArgs, output: &OutputArgs) -> Result<u8, Failure> {
         return Err(failure.hint("listen on a loopback address, or say --exec-exposed before --exec"));
     }
     let nofile = program::raise_descriptor_limit();
-    let runtime = super::runtime()?;
-    runtime.block_on(async {
+    super::run_on_main(async {
         let mut signals = Signals::listen().map_err(|error| Failure::local("listen to signals", &error))?;
         let app = App::start(output, Purpose::Server)?;
         let workers = match Workers::per_core() {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -78,8 +79,10 @@ impl Read for Stdin {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match rustix::io::read(rustix::stdio::stdin(), &mut *buffer) {
-                // The terminal is gone, and with it the input.
-                Err(rustix::io::Errno::IO) => return Ok(0),
+                Ok(0) | Err(rustix::io::Errno::IO) => {
+                    wait_for_hangup();
+                    return Ok(0);
+                }
                 // Somebody who shares it has made it non-blocking; we never do.
                 Err(rustix::io::Errno::AGAIN) => {
                     let stdin = rustix::stdio::stdin();
@@ -90,4 +93,25 @@ impl Read for Stdin {
             }
         }
     }
+}
+
+/// At the end of a terminal that is gone, lets SIGHUP come first: it says more than an end of input.
+fn wait_for_hangup() {
+    use rustix::event::{PollFd, PollFlags, poll};
+    /// The kernel sends the signal before it ends the input; another thread has to take it.
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let stdin = rustix::stdio::stdin();
+    let mut terminal = [PollFd::new(&stdin, PollFlags::IN)];
+    let polled = poll(&mut terminal, Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 }));
+    if stdin_is_character_device() && polled.is_ok() && terminal[0].revents().contains(PollFlags::HUP) {
+        std::thread::sleep(PATIENCE);
+    }
+}
+
+/// A terminal that is gone does not answer as one any more, but it is still a device.
+fn stdin_is_character_device() -> bool {
+    let status = rustix::fs::fstat(rustix::stdio::stdin());
+    status.is_ok_and(|status| {
+        rustix::fs::FileType::from_raw_mode(status.st_mode) == rustix::fs::FileType::CharacterDevice
+    })
 }

@@ -70,7 +70,7 @@ impl Log {
                 self.say(&format!("listening on {address}"));
                 let exposed = !address.is_loopback() && matches!(address, Addr::Tcp { .. });
                 if exposed && !std::mem::replace(&mut self.exposed, true) {
-                    self.say("note: this address can be reached from other machines");
+                    self.say("note: this is wider than loopback, other machines can connect");
                 }
             }
             Event::Connected { session, role, peer, phases, .. } if sessions => match (role, phases) {

@@ -85,12 +85,18 @@ impl Output for Stdout {
         written.await.map_err(|_| self.failure())
     }
 
-    async fn gone(&self) {
-        match &self.watch {
-            Some(watch) => {
-                let _ = watch.ready(Interest::ERROR).await;
+    async fn gone(&self) -> io::Error {
+        let unread = async {
+            match &self.watch {
+                Some(watch) => drop(watch.ready(Interest::ERROR).await),
+                None => std::future::pending().await,
             }
-            None => std::future::pending().await,
+        };
+        tokio::select! {
+            biased;
+            // The thread has given up, although nothing more is to be written.
+            () = self.jobs.closed() => self.failure(),
+            () = unread => io::ErrorKind::BrokenPipe.into(),
         }
     }
 }
@@ -174,7 +180,7 @@ impl Output for InsideEvents {
         self.events.check()
     }
 
-    async fn gone(&self) {
-        self.events.clone().failed().await;
+    async fn gone(&self) -> io::Error {
+        self.events.clone().failed().await
     }
 }

@@ -44,12 +44,12 @@ pub trait Output: Send {
     /// Need not be cancel safe.
     fn end(&mut self) -> impl Future<Output = io::Result<()>> + Send;
 
-    /// Waits until nobody takes bytes any more, as far as that can be seen.
+    /// Waits until the output has failed or nobody takes bytes any more, as far as that can be seen, and says why.
     ///
     /// # Cancel safety
     ///
     /// Must be cancel safe.
-    fn gone(&self) -> impl Future<Output = ()> + Send {
+    fn gone(&self) -> impl Future<Output = io::Error> + Send {
         std::future::pending()
     }
 }
@@ -127,13 +127,19 @@ pub async fn talk<O: Output>(
     let session = stream.session().clone();
     let edge = stream.edge().clone();
     let (reader, writer) = stream.split();
-    let mut receiving = Receiving { expect: terms.expect, count: terms.count, chunks: 0 };
+    let mut receiving = Receiving { expect: terms.expect, count: terms.count, chunks: 0, underway: None };
     let ending = {
         let sending = send(writer, input, terms.no_shutdown, terms.linger);
         let receive = receiving.run(reader, output);
         let idle = idle(&session, terms.idle_timeout);
         converse(&session, sending, receive, idle, terms.end_with_peer).await
     };
+    if let Some(chunk) = receiving.underway.take()
+        && !matches!(ending, Ending::OutputClosed | Ending::OutputFailed(_))
+    {
+        // What has come is written first, whatever ended the conversation; a failure shows when the output is flushed.
+        let _ = output.write(chunk).await;
+    }
     let reason = match &ending {
         Ending::ExpectMet => Some(Termination::ExpectMet),
         Ending::CountReached => Some(Termination::CountReached),
@@ -235,6 +241,8 @@ struct Receiving {
     expect: Option<Expect>,
     count: Option<u64>,
     chunks: u64,
+    /// Received and counted, but not yet taken by the output.
+    underway: Option<Bytes>,
 }
 
 impl Receiving {
@@ -243,7 +251,7 @@ impl Receiving {
             let chunk = tokio::select! {
                 biased;
                 chunk = reader.chunk() => chunk,
-                () = output.gone() => return Side::Over(Ending::OutputClosed),
+                error = output.gone() => return Side::Over(output_ending(error)),
             };
             let chunk = match chunk {
                 Ok(Some(chunk)) => chunk,
@@ -252,9 +260,11 @@ impl Receiving {
             };
             self.chunks += 1;
             let met = self.expect.as_mut().is_some_and(|expect| expect.feed(&chunk));
+            self.underway = Some(chunk.clone());
             if let Err(error) = output.write(chunk).await {
                 return Side::Over(output_ending(error));
             }
+            self.underway = None;
             if met {
                 return Side::Over(Ending::ExpectMet);
             }

@@ -171,7 +171,7 @@ async fn attempt(addr: SocketAddr, options: &ConnectOptions) -> Result<OwnedFd> 
 
 fn timed_out(limit: Option<Duration>) -> Error {
     let limit = crate::units::show_duration(limit.unwrap_or_default());
-    Error::new("connect", Kind::TimedOut, format!("no answer within {limit}"))
+    Error::new("connect", Kind::TimedOut, format!("timed out: no answer within {limit}"))
 }
 
 /// One error for all: that of the only address, or a list.

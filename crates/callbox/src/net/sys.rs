@@ -3,6 +3,7 @@
 //! Each block says why it is sound, and each function has a test.
 #![allow(unsafe_code)]
 
+use std::ffi::CString;
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -125,9 +126,25 @@ pub fn adopt(number: u32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Prepares a child: nothing but descriptors 0-2 reaches it, and it gets the descriptor limit this process began with.
-pub fn confine_child(command: &mut Command, nofile: Option<(u64, u64)>) {
+/// What a child is to run, as the kernel takes it.
+pub struct Image {
+    /// The file itself; no search, and no shell when the kernel does not know the format.
+    pub path: CString,
+    /// The arguments, the program's name first.
+    pub arguments: Vec<CString>,
+    /// The environment, each as `NAME=value`.
+    pub environment: Vec<CString>,
+}
+
+/// Prepares a child: nothing but descriptors 0-2 reaches it, it gets the descriptor limit this process began with, and
+/// it runs `image`, whatever program `command` names.
+pub fn confine_child(command: &mut Command, nofile: Option<(u64, u64)>, image: Image) {
     use std::os::unix::process::CommandExt;
+    let pointers = |words: &[CString]| -> Vec<usize> {
+        // As numbers, which may go to another thread; the strings live as long, in the closure.
+        words.iter().map(|word| word.as_ptr() as usize).chain([0]).collect()
+    };
+    let (arguments, environment) = (pointers(&image.arguments), pointers(&image.environment));
     let limit = nofile.map(|(soft, hard)| libc::rlimit { rlim_cur: soft as _, rlim_max: hard as _ });
     let confine = move || {
         if let Some(limit) = &limit {
@@ -136,7 +153,13 @@ pub fn confine_child(command: &mut Command, nofile: Option<(u64, u64)>) {
                 return Err(io::Error::last_os_error());
             }
         }
-        close_above_two()
+        close_above_two()?;
+        // The closure owns the whole image, or it would capture the path alone and leave the lists dangling.
+        let image = &image;
+        // SAFETY: the path and both lists are strings that the closure owns (`image`), and the lists end with a null
+        // pointer. The C library's search functions would hand an unknown format to a shell; this call does not.
+        unsafe { libc::execve(image.path.as_ptr(), arguments.as_ptr().cast(), environment.as_ptr().cast()) };
+        Err(io::Error::last_os_error())
     };
     // SAFETY: between fork and exec the closure makes system calls only; it neither allocates nor takes locks.
     unsafe { command.pre_exec(confine) };
@@ -243,10 +266,16 @@ mod tests {
         let (reader, _writer) = std::io::pipe().expect("pipe");
         rustix::io::fcntl_setfd(&reader, rustix::io::FdFlags::empty()).expect("sets");
         let mut command = Command::new("sh");
-        command.args(["-c", "ulimit -n; ls /proc/self/fd"]).stdin(Stdio::null());
-        confine_child(&mut command, Some((123, 456)));
+        command.stdin(Stdio::null());
+        let words = |words: &[&str]| words.iter().map(|word| CString::new(*word).expect("no null")).collect();
+        let image = Image {
+            path: CString::new("/bin/sh").expect("no null"),
+            arguments: words(&["sh", "-c", "ulimit -n; ls /proc/self/fd; echo $NAME"]),
+            environment: words(&["NAME=value", "PATH=/usr/bin:/bin"]),
+        };
+        confine_child(&mut command, Some((123, 456)), image);
         let output = command.output().expect("runs");
         // `ls` itself opens the folder it lists.
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "123\n0\n1\n2\n3\n");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "123\n0\n1\n2\n3\nvalue\n");
     }
 }

@@ -1,12 +1,15 @@
 //! Starting a child: its pipes, its environment, its error output.
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use bytes::Bytes;
+use rustix::fs::{Access, access};
 use tokio::net::unix::pipe;
 
 use super::Program;
@@ -29,11 +32,10 @@ pub(super) struct Started {
 
 /// Starts the program in a process group of its own.
 pub(super) fn start(program: &Program, stream: &Stream) -> io::Result<Started> {
+    // Only the frame of it: what runs is the image.
     let mut command = Command::new(&program.words[0]);
-    command.args(&program.words[1..]).env_clear().envs(program.environment.iter().cloned());
-    command.envs(connection_names(stream));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    sys::confine_child(&mut command, program.nofile);
+    sys::confine_child(&mut command, program.nofile, image(program, stream)?);
     let mut child = command.spawn()?;
     let input = OwnedFd::from(child.stdin.take().expect("piped above"));
     let output = OwnedFd::from(child.stdout.take().expect("piped above"));
@@ -53,6 +55,37 @@ pub(super) fn start(program: &Program, stream: &Stream) -> io::Result<Started> {
             Err(error)
         }
     }
+}
+
+/// Finds the file and writes down what it gets.
+fn image(program: &Program, stream: &Stream) -> io::Result<sys::Image> {
+    let word = |word: &OsStr| CString::new(word.as_bytes()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput));
+    let names = connection_names(stream).into_iter().map(|(name, value)| (OsString::from(name), value));
+    let environment = program.environment.iter().cloned().chain(names).map(|(mut name, value)| {
+        name.push("=");
+        name.push(value);
+        word(&name)
+    });
+    Ok(sys::Image {
+        path: word(&find(program)?.into_os_string())?,
+        arguments: program.words.iter().map(|argument| word(argument)).collect::<io::Result<_>>()?,
+        environment: environment.collect::<io::Result<_>>()?,
+    })
+}
+
+/// Looks the program up in the `PATH` it gets, unless its name has a slash; as a shell does, the first file that may be run.
+fn find(program: &Program) -> io::Result<PathBuf> {
+    let name = Path::new(&program.words[0]);
+    if name.components().count() > 1 || name.is_absolute() {
+        return Ok(name.to_path_buf());
+    }
+    let paths = program.environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+    let paths = paths.unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"));
+    let runnable = |path: &PathBuf| path.is_file() && access(path, Access::EXEC_OK).is_ok();
+    std::env::split_paths(paths)
+        .map(|folder| folder.join(name))
+        .find(runnable)
+        .ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// The connection as UCSPI and as ncat name it. Nothing in it comes from the peer's bytes.
