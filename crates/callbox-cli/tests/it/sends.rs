@@ -71,7 +71,11 @@ fn an_expectation_is_met_over_chunk_boundaries() {
 
 #[test]
 fn expectations_are_met_in_order() {
-    let answer = |text: &'static str| move |mut peer: callbox_testkit::Peer| drop(peer.sends(text).ends());
+    let answer = |text: &'static str| {
+        move |mut peer: callbox_testkit::Peer| {
+            peer.sends(text).ends();
+        }
+    };
     let (address, _peer) = Script::serves(answer("220 ready\r\n250 ok\r\n"));
     connect(address, ["--expect", "220", "--expect", "re:25[0-9] ok"]).run().exited(0);
     let (address, _peer) = Script::serves(answer("250 ok\r\n220 ready\r\n"));
