@@ -1,11 +1,11 @@
 //! Standard input and output that are closed, full, slow, missing or a folder (rows 63 to 68).
 
 use std::fs::File;
-use std::io::Read;
 use std::time::Duration;
 
 use callbox_testkit::{
-    Callbox, Input, Output, Peer, Scratch, Script, assert_same_bytes, deadline, patience, pattern, quick, requires,
+    Callbox, Input, Outlet, Output, Peer, Scratch, Script, assert_same_bytes, deadline, patience, pattern, quick,
+    requires,
 };
 
 use crate::cli::{binary, callbox, connect, connected, listen, served};
@@ -15,12 +15,10 @@ use crate::handlers::rfc_864;
 fn row_63_a_closed_output_is_a_quiet_exit_0() {
     let (server, address) = served(["--generate", "-q"]);
     let mut client = connect(address, []).input(Input::Piped).output(Output::Held).start();
-    let mut output = client.take_output();
-    let mut first = [0; 10];
-    output.read_exact(&mut first).expect("something came");
+    let output = Outlet::from(client.take_output());
+    assert_same_bytes("the first", &rfc_864(10), &output.reads_exactly(10, patience()).expect("something came"));
     drop(output);
     client.ends_with_input_open().exited(0).quietly();
-    assert_eq!(&first, &rfc_864(10)[..]);
     server.drains();
 }
 
@@ -61,16 +59,14 @@ fn row_65_a_slow_output_gets_every_byte() {
     let length = 8 << 20;
     let (server, address) = served(["--generate", "8Mi", "-q"]);
     let mut client = connect(address, []).input(Input::Piped).output(Output::Held).start();
-    let mut output = client.take_output();
+    let output = Outlet::from(client.take_output());
     let mut bytes = Vec::new();
-    let mut block = vec![0; 256 * 1024];
     for _ in 0..8 {
         // A slow reader is the fault.
         deadline::let_pass(Duration::from_millis(50));
-        let count = output.read(&mut block).expect("more comes");
-        bytes.extend_from_slice(&block[..count]);
+        bytes.extend(output.reads_exactly(64 * 1024, patience()).expect("more comes"));
     }
-    output.read_to_end(&mut bytes).expect("the rest");
+    bytes.extend(output.reads_to_end(patience()).expect("the rest"));
     assert_same_bytes("through a slow pipe", &rfc_864(length), &bytes);
     client.exits(0);
     server.drains();
