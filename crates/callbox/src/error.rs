@@ -1,6 +1,6 @@
 //! What can go wrong, in two types: [`Error`] for what happened on the network, [`Invalid`] for what a user wrote.
 //!
-//! Normal endings are not errors; they are a [`Termination`](crate::session::Termination).
+//! Normal endings are not errors; they are a [`Termination`](crate::termination::Termination).
 
 use std::fmt;
 use std::io;
@@ -36,6 +36,8 @@ pub enum Kind {
     Exhausted,
     /// The session was told to end while the operation was waiting.
     Stopped,
+    /// A value that cannot be read, such as an address.
+    Invalid,
     /// Anything else the system reports.
     Io,
 }
@@ -55,6 +57,7 @@ impl Kind {
             Kind::PermissionDenied => "permission_denied",
             Kind::Exhausted => "exhausted",
             Kind::Stopped => "stopped",
+            Kind::Invalid => "invalid",
             Kind::Io => "io",
         }
     }
@@ -203,6 +206,21 @@ pub fn plain(error: &io::Error) -> String {
     }
 }
 
+impl Clone for Error {
+    /// The copy's [`source`](std::error::Error::source) keeps the system's error number.
+    fn clone(&self) -> Error {
+        let inner = &*self.0;
+        Error(Box::new(Inner {
+            operation: inner.operation,
+            address: inner.address.clone(),
+            kind: inner.kind,
+            message: Some(self.cause()),
+            source: inner.source.as_ref().and_then(io::Error::raw_os_error).map(io::Error::from_raw_os_error),
+            attempts: inner.attempts.clone(),
+        }))
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.operation)?;
@@ -229,6 +247,18 @@ impl From<io::Error> for Error {
     /// For handlers that use `?` on plain IO; library code names its operation with [`Error::io`].
     fn from(source: io::Error) -> Error {
         Error::io("io", source)
+    }
+}
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Error {
+        Error::new("read", Kind::Invalid, invalid.to_string())
+    }
+}
+
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Error {
+        match never {}
     }
 }
 

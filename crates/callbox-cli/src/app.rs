@@ -1,0 +1,97 @@
+//! What every command stands on: the event thread, who observes, and how a run ends.
+
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+
+use callbox::bus::{Bus, Interest};
+use callbox::event::Event;
+use callbox::observers::Observers;
+use callbox::server::Report;
+
+use crate::args::OutputArgs;
+use crate::exit::{self, Failure};
+use crate::ui::json::Json;
+use crate::ui::log::{Level, Log};
+use crate::ui::thread::{Last, Shower, Status, View};
+use crate::ui::traffic::Traffic;
+
+/// What a command is for, as far as output goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A pipe for bytes: talk only when asked, and under `--json` no event of it may be lost.
+    Pipe,
+    /// A server for many: who comes and goes is worth a line, and so is what they say.
+    Server,
+}
+
+/// A command's surroundings.
+pub struct App {
+    /// The flags.
+    pub output: OutputArgs,
+    /// Who watches the library.
+    pub observers: Observers,
+    bus: Arc<Bus>,
+    shower: Shower,
+}
+
+impl App {
+    /// Starts the thread that shows events.
+    pub fn start(output: &OutputArgs, purpose: Purpose) -> Result<App, Failure> {
+        let level = Level { quiet: output.quiet, verbose: output.verbose, sessions: purpose == Purpose::Server };
+        let lines = purpose == Purpose::Server && !output.quiet && !output.json;
+        let interest = Interest {
+            data: output.json || lines,
+            talk: output.json || (!output.quiet && (level.sessions || level.verbose > 0)),
+            lossless: output.json && purpose == Purpose::Pipe,
+        };
+        let bus = Bus::new(interest);
+        let view = if output.json {
+            let level = Level { verbose: 0, sessions: false, ..level };
+            View::Json(Json::new(), Log::new(level, output.colored(&io::stderr()), None))
+        } else {
+            let traffic = lines.then(|| Traffic::new(output.colored(&io::stdout())));
+            View::Log(Log::new(level, output.colored(&io::stderr()), traffic))
+        };
+        let shower = Shower::start(bus.clone(), view).map_err(|error| Failure::local("start a thread", &error))?;
+        Ok(App { output: output.clone(), observers: Observers::on_bus(&bus), bus, shower })
+    }
+
+    /// Says something that is talk, after what was said before.
+    pub fn say(&self, message: impl Into<String>) {
+        if !self.output.quiet && !self.output.json {
+            self.bus.emit(tokio::time::Instant::now(), Event::Notice { message: message.into() });
+        }
+    }
+
+    /// Returns whether standard output still takes the lines of events.
+    pub fn status(&self) -> Status {
+        self.shower.status()
+    }
+
+    /// Ends the run: shows what is left, the summary where there is one, and the failure; returns the exit code.
+    pub fn finish(self, result: Result<u8, Failure>, summary: Option<Report>) -> u8 {
+        let error = result.as_ref().err().and_then(|failure| failure.source.clone());
+        let shown = self.shower.finish(Last { error, summary });
+        let code = match result {
+            Ok(code) => code,
+            Err(failure) => {
+                failure.print();
+                failure.code
+            }
+        };
+        match shown {
+            // Nobody reads any more, and that is how pipes end.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
+            Err(error) if code == exit::DONE => {
+                Failure::local("write to standard output", &error).print();
+                exit::LOCAL
+            }
+            _ => code,
+        }
+    }
+
+    /// Tells whether standard output is a terminal.
+    pub fn stdout_is_terminal() -> bool {
+        io::stdout().is_terminal()
+    }
+}

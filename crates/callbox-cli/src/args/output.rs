@@ -1,0 +1,51 @@
+//! How much is said, and how it looks.
+
+use std::io::IsTerminal;
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR or TERM=dumb says otherwise
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Flags that every command has.
+#[derive(Debug, Clone, clap::Args)]
+pub struct OutputArgs {
+    /// Say nothing but errors
+    #[arg(short, long, global = true, help_heading = "Output")]
+    pub quiet: bool,
+    /// Say more: how each session ended; twice: the effective socket options too
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Output")]
+    pub verbose: u8,
+    /// Use colour; NO_COLOR and CLICOLOR_FORCE are obeyed
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true, help_heading = "Output")]
+    pub color: Color,
+    /// Print one JSON object a line on stdout instead of bytes and lines
+    #[arg(long, global = true, help_heading = "Output")]
+    pub json: bool,
+}
+
+impl OutputArgs {
+    /// Decides about colour for one of our streams.
+    pub fn colored(&self, stream: &impl IsTerminal) -> bool {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto if set("NO_COLOR") => false,
+            Color::Auto
+                if std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0") =>
+            {
+                true
+            }
+            Color::Auto if std::env::var_os("CLICOLOR").is_some_and(|value| value == "0") => false,
+            Color::Auto => stream.is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb"),
+        }
+    }
+}

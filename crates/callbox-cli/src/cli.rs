@@ -1,0 +1,151 @@
+//! The command line: commands, and errors of usage in one clear line.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Parser, Subcommand};
+
+use crate::args::OutputArgs;
+use crate::cmd;
+use crate::exit::{self, Failure};
+
+/// The test set for TCP: connect, listen, serve, learn
+#[derive(Debug, Parser)]
+#[command(name = "callbox", version, disable_help_subcommand = true, max_term_width = 100, propagate_version = true)]
+#[command(
+    after_help = "Try `callbox serve` in one terminal and `callbox connect 127.0.0.1:8848 --send hello` in another."
+)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+    /// How much is said
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Connect to a server: stdin -> stream -> stdout, or --send and --expect
+    #[command(visible_alias = "c")]
+    Connect(Box<cmd::connect::ConnectArgs>),
+    /// Wait for one client and be a byte pipe to it, as connect is
+    #[command(visible_alias = "l")]
+    Listen(Box<cmd::listen::ListenArgs>),
+    /// Serve many clients: reply, echo, discard, generate or run a program
+    #[command(visible_alias = "s")]
+    Serve(Box<cmd::serve::ServeArgs>),
+    /// See how TCP sockets behave: the tutorial's steps and notes, live
+    Tour(cmd::tour::TourArgs),
+    /// Print a completion script for a shell
+    Completions(cmd::completions::CompletionsArgs),
+    /// Print the manual page, or write all of them to a folder
+    Man(cmd::man::ManArgs),
+}
+
+/// Runs the command line and returns the exit code.
+pub fn run() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    let result = match &cli.command {
+        Command::Connect(args) => cmd::connect::run(args, &cli.output),
+        Command::Listen(args) => cmd::listen::run(args, &cli.output),
+        Command::Serve(args) => cmd::serve::run(args, &cli.output),
+        Command::Tour(args) => {
+            let colored = cli.output.colored(&std::io::stdout());
+            Ok(cmd::tour::run(args, colored, cmd::tour::locale().as_deref()))
+        }
+        Command::Completions(args) => cmd::completions::run(args),
+        Command::Man(args) => cmd::man::run(args),
+    };
+    result.unwrap_or_else(|failure| {
+        failure.print();
+        failure.code
+    })
+}
+
+/// Shows help and version, or says in one line what is wrong and in another what to do.
+fn refuse(error: &clap::Error) -> u8 {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return match error.print() {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Failure::local("write to standard output", &error).print();
+                exit::LOCAL
+            }
+            _ => exit::DONE,
+        };
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        return exit::USAGE;
+    }
+    let failure = usage(error);
+    failure.print();
+    failure.code
+}
+
+fn usage(error: &clap::Error) -> Failure {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
+        _ => None,
+    };
+    // A parser's own line says more than clap's frame around it.
+    let message = match (std::error::Error::source(error), text(ContextKind::InvalidArg)) {
+        (Some(source), Some(arg)) => format!("{}: {source}", arg.split([' ', '=']).next().unwrap_or(&arg)),
+        _ => first_line(&error.to_string()),
+    };
+    let mut failure = Failure::usage(message);
+    for kind in [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue] {
+        if let Some(suggestion) = text(kind) {
+            failure = failure.hint(format!("did you mean {suggestion}?"));
+        }
+    }
+    let command = std::env::args().nth(1).filter(|word| !word.starts_with('-') && is_command(word));
+    failure.hint(match command {
+        Some(command) => format!("see `callbox {command} --help`"),
+        None => "see `callbox --help`".into(),
+    })
+}
+
+fn is_command(word: &str) -> bool {
+    <Cli as clap::CommandFactory>::command().find_subcommand(word).is_some()
+}
+
+/// clap's message without its prefix: up to the empty line, with lists on the same line.
+fn first_line(rendered: &str) -> String {
+    let paragraph = rendered.split("\n\n").next().unwrap_or(rendered);
+    let line = paragraph.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    fn message(words: &[&str]) -> String {
+        let error = Cli::try_parse_from(words).expect_err("is wrong");
+        let failure = usage(&error);
+        assert_eq!(failure.code, exit::USAGE);
+        failure.message
+    }
+
+    #[test]
+    fn a_bad_value_is_one_line_that_names_the_flag() {
+        assert!(message(&["callbox", "connect", "x:1", "--timeout", "5x"]).starts_with("--timeout: invalid duration"));
+        assert!(message(&["callbox", "connect", "x:1", "--send", "a\\q"]).starts_with("--send: invalid escape"));
+    }
+
+    #[test]
+    fn an_unknown_flag_is_one_line() {
+        let message = message(&["callbox", "serve", "--ecko"]);
+        assert_eq!(message, "unexpected argument '--ecko' found");
+    }
+}

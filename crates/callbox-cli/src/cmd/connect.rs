@@ -1,0 +1,99 @@
+//! `callbox connect ADDR`
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use callbox::client::Retry;
+use callbox::net::connect::ConnectOptions;
+use callbox::net::socket::Effective;
+use callbox::{Client, Stream};
+
+use super::pipe::{self, PipeArgs};
+use crate::app::{App, Purpose};
+use crate::args::{AddressArgs, FamilyArgs, OutputArgs, SocketArgs, duration, optional};
+use crate::exit::Failure;
+use crate::signal::Signals;
+
+/// Connect to a server: stdin -> stream -> stdout, or --send and --expect
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  callbox connect 127.0.0.1:8848 --send hello
+  printf 'GET / HTTP/1.0\\r\\n\\r\\n' | callbox connect localhost 8080
+  callbox connect :6379 --send 'PING\\r\\n' --expect '+PONG' --timeout 2s")]
+pub struct ConnectArgs {
+    #[command(flatten)]
+    pub address: AddressArgs,
+    #[command(flatten)]
+    pub pipe: PipeArgs,
+    #[command(flatten)]
+    pub family: FamilyArgs,
+    /// The limit for connecting, all addresses together; 0 is none of ours
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10s", help_heading = "Connecting")]
+    pub connect_timeout: Duration,
+    /// Try again this many times while nobody accepts
+    #[arg(long, value_name = "N", conflicts_with = "retry_for", help_heading = "Connecting")]
+    pub retry: Option<u32>,
+    /// Try again for this long while nobody accepts
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Connecting")]
+    pub retry_for: Option<Duration>,
+    /// Connect from this local address
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = source, help_heading = "Connecting")]
+    pub source: Option<SocketAddr>,
+    #[command(flatten)]
+    pub socket: SocketArgs,
+}
+
+/// Connects and talks.
+pub fn run(args: &ConnectArgs, output: &OutputArgs) -> Result<u8, Failure> {
+    let addr = args.address.addr()?;
+    let runtime = super::runtime()?;
+    runtime.block_on(async {
+        let mut signals = Signals::listen().map_err(|error| Failure::local("listen to signals", &error))?;
+        let deadline = args.pipe.deadline();
+        let app = App::start(output, Purpose::Pipe)?;
+        let options = ConnectOptions {
+            socket: args.socket.options(),
+            timeout: optional(args.connect_timeout),
+            source: args.source,
+            family: args.family.family(),
+        };
+        let retry = match (args.retry, args.retry_for) {
+            (Some(times), _) => Retry::Times(times),
+            (_, Some(limit)) => Retry::For(limit),
+            _ => Retry::Never,
+        };
+        let client = Client::new(&addr)?.with_options(options).with_retry(retry).with_observers(app.observers.clone());
+        let connected = tokio::select! {
+            biased;
+            connected = client.connect() => connected.map_err(Failure::from),
+            ending = signals.ending() => return Ok(app.finish(Ok(ending.code()), None)),
+            () = pipe::until(deadline) => Err(args.pipe.too_late(&format!("connect {addr}"))),
+        };
+        let stream = match connected {
+            Ok(stream) => stream,
+            Err(failure) => return Ok(app.finish(Err(failure), None)),
+        };
+        show_options(&app, &stream);
+        let (result, report) = pipe::run(&app, &args.pipe, stream, &mut signals, deadline).await;
+        Ok(app.finish(result, output.json.then_some(report)))
+    })
+}
+
+/// Says what the socket's options really are, at `-vv`.
+pub fn show_options(app: &App, stream: &Stream) {
+    if app.output.verbose > 1
+        && let Some(Ok(effective)) = stream.descriptor().map(Effective::of)
+    {
+        app.say(format!("socket options: {effective}"));
+    }
+}
+
+fn source(text: &str) -> Result<SocketAddr, String> {
+    let ip = text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let addr = ip.map(|ip| SocketAddr::new(ip, 0)).or_else(|_| text.parse::<SocketAddr>());
+    addr.map_err(|_| {
+        format!(
+            "{text:?} is no address of this machine; write it in numbers, as 192.0.2.1, 192.0.2.1:4000 or [::1]:4000"
+        )
+    })
+}

@@ -1,0 +1,39 @@
+//! One file a command: its arguments and a composition of the library's parts.
+
+pub mod completions;
+pub mod connect;
+pub mod listen;
+pub mod man;
+pub mod pipe;
+pub mod serve;
+pub mod tour;
+
+use std::io::Write;
+use std::path::Path;
+
+use callbox::Addr;
+
+use crate::exit::Failure;
+
+/// The runtime of the main thread: the first worker, where acceptors run too.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    callbox::workers::runtime().map_err(|error| Failure::local("start the runtime", &error))
+}
+
+/// Writes the bound addresses, one a line, so that a reader sees all of them or no file.
+fn write_ready_file(path: Option<&Path>, addrs: &[Addr]) -> Result<(), Failure> {
+    let Some(path) = path else {
+        return Ok(());
+    };
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!(".{}.tmp", std::process::id()));
+    let write = || {
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&draft)?;
+        addrs.iter().try_for_each(|addr| writeln!(file, "{addr}"))?;
+        std::fs::rename(&draft, path)
+    };
+    write().map_err(|error| {
+        let _ = std::fs::remove_file(&draft);
+        Failure::local(&format!("write {}", path.display()), &error)
+    })
+}

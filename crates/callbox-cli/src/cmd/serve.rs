@@ -1,0 +1,194 @@
+//! `callbox serve [ADDR]`
+
+mod program;
+mod steer;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use callbox::handle::discard::Discard;
+use callbox::handle::echo::Echo;
+use callbox::handle::generate::Generate;
+use callbox::handle::reply::Reply;
+use callbox::net::socket::Effective;
+use callbox::server::{Running, Server, ServerOptions, WhenFull};
+use callbox::text::unescape;
+use callbox::units::Size;
+use callbox::workers::Workers;
+
+use crate::app::{App, Purpose};
+use crate::args::{AddressArgs, FamilyArgs, OutputArgs, SocketArgs, duration, optional, size};
+use crate::exit::Failure;
+use crate::signal::Signals;
+
+/// What the tutorial's server answers.
+const TUTORIAL_REPLY: &str = "thank you !";
+
+/// Serve many clients: reply, echo, discard, generate or run a program
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  callbox serve
+  callbox serve :9000 --echo
+  callbox serve --exec tr a-z A-Z
+Signals: INT or TERM drains, a second one ends; USR1 suspends accepting, USR2 resumes.")]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub address: AddressArgs,
+    /// Answer every chunk received with this text, with escapes [default: thank you !]
+    #[arg(long, value_name = "TEXT", value_parser = text, group = "handler", allow_hyphen_values = true, help_heading = "What to do with clients")]
+    pub reply: Option<Bytes>,
+    /// Send back what is received
+    #[arg(long, group = "handler", help_heading = "What to do with clients")]
+    pub echo: bool,
+    /// Receive and answer nothing
+    #[arg(long, group = "handler", help_heading = "What to do with clients")]
+    pub discard: bool,
+    /// Send lines of characters (RFC 864), endless or this many bytes
+    #[arg(long, value_name = "SIZE", value_parser = size, num_args = 0..=1, group = "handler", help_heading = "What to do with clients")]
+    pub generate: Option<Option<Size>>,
+    /// Run a program for each client, without a shell; takes everything that follows
+    #[arg(long, value_name = "CMD", num_args = 1.., allow_hyphen_values = true, group = "handler", help_heading = "What to do with clients")]
+    pub exec: Vec<OsString>,
+    /// Allow --exec on an address that other machines can reach
+    #[arg(long, help_heading = "What to do with clients")]
+    pub exec_exposed: bool,
+    /// Serve one session, then exit
+    #[arg(long, conflicts_with = "sessions", help_heading = "Limits")]
+    pub once: bool,
+    /// Serve this many sessions, then exit
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
+    pub sessions: Option<u64>,
+    /// Connections the kernel may queue before they are accepted
+    #[arg(long, value_name = "N", default_value_t = callbox::server::BACKLOG, help_heading = "Limits")]
+    pub backlog: u32,
+    /// Connections open at once [default: from the descriptor limit; 64 with --exec]
+    #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "Limits")]
+    pub max_connections: Option<usize>,
+    /// Connections open at once from one address [default: no limit on loopback, 256 elsewhere]
+    #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "Limits")]
+    pub max_per_ip: Option<usize>,
+    /// What happens to connections beyond --max-connections
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t, help_heading = "Limits")]
+    pub when_full: WhenFullArg,
+    /// End a session when no byte went either way for this long; 0 is never
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10m", help_heading = "Limits")]
+    pub idle_timeout: Duration,
+    /// Abort a session whose client takes nothing for this long; 0 is never
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "60s", help_heading = "Limits")]
+    pub write_stall_timeout: Duration,
+    /// At the end, how long to wait for open sessions; 0 is not at all
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10s", help_heading = "Limits")]
+    pub drain: Duration,
+    #[command(flatten)]
+    pub family: FamilyArgs,
+    /// Write the bound addresses to this file once they are bound, one a line
+    #[arg(long, value_name = "PATH", help_heading = "Listening")]
+    pub ready_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub socket: SocketArgs,
+}
+
+/// What happens to connections beyond the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum WhenFullArg {
+    /// They wait in the kernel's queue
+    #[default]
+    Wait,
+    /// They are reset at once
+    Refuse,
+}
+
+/// Connections open at once from one address, where other machines can connect.
+const MAX_PER_IP_EXPOSED: usize = 256;
+
+/// Binds and serves.
+pub fn run(args: &ServeArgs, output: &OutputArgs) -> Result<u8, Failure> {
+    let addr = args.address.addr()?;
+    if !args.exec.is_empty() && !addr.is_loopback() && !args.exec_exposed {
+        let failure = Failure::usage(format!("--exec on {addr}: other machines could run the program"));
+        return Err(failure.hint("listen on a loopback address, or say --exec-exposed before --exec"));
+    }
+    let nofile = program::raise_descriptor_limit();
+    let runtime = super::runtime()?;
+    runtime.block_on(async {
+        let mut signals = Signals::listen().map_err(|error| Failure::local("listen to signals", &error))?;
+        let app = App::start(output, Purpose::Server)?;
+        let workers = match Workers::per_core() {
+            Ok(workers) => workers,
+            Err(error) => return Ok(app.finish(Err(error.into()), None)),
+        };
+        let options = options(args, &addr, workers);
+        let server = match Server::bind_with(&addr, options, app.observers.clone()).await {
+            Ok(server) => server,
+            Err(error) => return Ok(app.finish(Err(error.into()), None)),
+        };
+        if let Err(failure) = super::write_ready_file(args.ready_file.as_deref(), server.local_addrs()) {
+            return Ok(app.finish(Err(failure), None));
+        }
+        if output.verbose > 1
+            && let Some(Ok(effective)) = server.descriptors().next().map(Effective::of)
+        {
+            app.say(format!("socket options: {effective}"));
+        }
+        let exec = program::exec(args, nofile);
+        let running = start(args, server, exec.clone());
+        program::greet(&app, args, &running);
+        let (result, report) = steer::until_over(&app, running, &mut signals).await;
+        if let Some(exec) = exec {
+            exec.end_all();
+        }
+        Ok(app.finish(result, report))
+    })
+}
+
+fn options(args: &ServeArgs, addr: &callbox::Addr, workers: Workers) -> ServerOptions {
+    let exec = !args.exec.is_empty();
+    let exposed = !addr.is_loopback();
+    ServerOptions {
+        socket: args.socket.options(),
+        family: args.family.family(),
+        backlog: args.backlog,
+        max_connections: args.max_connections.or(exec.then_some(callbox::handle::exec::MAX_CHILDREN)),
+        descriptors_per_connection: if exec { program::DESCRIPTORS_PER_CHILD } else { 1 },
+        when_full: match args.when_full {
+            WhenFullArg::Wait => WhenFull::Wait,
+            WhenFullArg::Refuse => WhenFull::Refuse,
+        },
+        max_per_ip: args.max_per_ip.or(exposed.then_some(MAX_PER_IP_EXPOSED)),
+        sessions: if args.once { Some(1) } else { args.sessions },
+        idle_timeout: optional(args.idle_timeout),
+        write_stall_timeout: optional(args.write_stall_timeout),
+        drain: args.drain,
+        workers: Some(workers),
+        ..ServerOptions::default()
+    }
+}
+
+fn start(args: &ServeArgs, server: Server, exec: Option<callbox::handle::exec::Exec>) -> Running {
+    if let Some(exec) = exec {
+        return server.spawn(exec);
+    }
+    if args.echo {
+        return server.spawn(Echo);
+    }
+    if args.discard {
+        return server.spawn(Discard);
+    }
+    if let Some(size) = args.generate {
+        return server.spawn(Generate { size: size.map(|size| size.0) });
+    }
+    server.spawn(Reply::new(args.reply.clone().unwrap_or(Bytes::from_static(TUTORIAL_REPLY.as_bytes()))))
+}
+
+fn text(text: &str) -> Result<Bytes, callbox::Invalid> {
+    unescape(text).map(Bytes::from)
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err(format!("{text:?} is no number above 0")),
+        Ok(number) => Ok(number),
+    }
+}

@@ -1,0 +1,55 @@
+//! Steering a running server by signals until it is over.
+
+use std::io;
+
+use callbox::server::{Report, Running};
+
+use crate::app::App;
+use crate::exit::{self, Failure};
+use crate::signal::{Asked, Ending, Signals};
+
+/// Serves until a signal, a closed output or the last session ends it.
+pub async fn until_over(app: &App, running: Running, signals: &mut Signals) -> (Result<u8, Failure>, Option<Report>) {
+    let mut status = app.status();
+    let why = loop {
+        tokio::select! {
+            biased;
+            asked = signals.next() => match asked {
+                Asked::Suspend => running.suspend(),
+                Asked::Resume => running.resume(),
+                Asked::End(ending) => break Why::Signal(ending),
+            },
+            error = status.failed() => break Why::Output(error),
+            report = running.finished() => {
+                return match report {
+                    Ok(report) => (Ok(exit::DONE), Some(report)),
+                    Err(error) => (Err(error.into()), Some(running.snapshot().report)),
+                };
+            }
+        }
+    };
+    let report = tokio::select! {
+        biased;
+        report = running.drain() => report,
+        // The second one: at once.
+        ending = second(signals) => return (Ok(ending.code()), Some(running.snapshot().report)),
+    };
+    match (report, why) {
+        (Err(error), _) => (Err(error.into()), Some(running.snapshot().report)),
+        (Ok(report), Why::Signal(ending)) => {
+            let code = if report.undrained > 0 { ending.code() } else { exit::DONE };
+            (Ok(code), Some(report))
+        }
+        (Ok(report), Why::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => (Ok(exit::DONE), Some(report)),
+        (Ok(report), Why::Output(error)) => (Err(Failure::local("write to standard output", &error)), Some(report)),
+    }
+}
+
+enum Why {
+    Signal(Ending),
+    Output(io::Error),
+}
+
+async fn second(signals: &mut Signals) -> Ending {
+    signals.ending().await
+}

@@ -1,0 +1,145 @@
+//! Exit codes, and errors as people read them.
+
+use callbox::error::{Error, Kind};
+use callbox::text::safe;
+
+/// Done.
+pub const DONE: u8 = 0;
+/// An expectation did not hold.
+pub const UNMET: u8 = 1;
+/// Bad flag, address, escape or file syntax.
+pub const USAGE: u8 = 2;
+/// Name not found, refused, unreachable, cannot bind.
+pub const NO_CONNECTION: u8 = 3;
+/// Reset, or ended where more was due.
+pub const LOST: u8 = 5;
+/// Local input or output failed.
+pub const LOCAL: u8 = 6;
+/// Timed out.
+pub const TIMED_OUT: u8 = 124;
+
+/// Why a command did not end with 0, in a line, and what may help.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub code: u8,
+    /// Reads after `callbox: `.
+    pub message: String,
+    /// Each reads after `hint: `.
+    pub hints: Vec<String>,
+    /// The library's error below, for the JSON event.
+    pub source: Option<Error>,
+}
+
+impl Failure {
+    /// Makes one without hints.
+    pub fn new(code: u8, message: impl Into<String>) -> Failure {
+        Failure { code, message: message.into(), hints: Vec::new(), source: None }
+    }
+
+    /// A wrong argument.
+    pub fn usage(message: impl Into<String>) -> Failure {
+        Failure::new(USAGE, message)
+    }
+
+    /// Local input or output that failed.
+    pub fn local(what: &str, error: &std::io::Error) -> Failure {
+        Failure::new(LOCAL, format!("{what}: {}", callbox::error::plain(error)))
+    }
+
+    /// Adds advice.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Failure {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Prints the lines, on the error output. Peers and resolvers have a say in them, so they are escaped.
+    pub fn print(&self) {
+        let mut text = format!("callbox: {}\n", escaped(&self.message));
+        for hint in &self.hints {
+            text.push_str(&format!("hint: {}\n", escaped(hint)));
+        }
+        crate::ui::complain(&text);
+    }
+}
+
+/// Escapes what could move a cursor, and leaves backslashes: these lines are talk, not a faithful view of bytes.
+fn escaped(text: &str) -> String {
+    text.split('\\').map(safe).collect::<Vec<_>>().join("\\")
+}
+
+impl From<callbox::Invalid> for Failure {
+    fn from(invalid: callbox::Invalid) -> Failure {
+        Failure::usage(invalid.to_string())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        let hints = hints(&error);
+        Failure { code: code(&error), message: error.to_string(), hints, source: Some(error) }
+    }
+}
+
+/// Returns the exit code of an error of the library.
+pub fn code(error: &Error) -> u8 {
+    match error.kind() {
+        Kind::TimedOut if matches!(error.operation(), "read" | "write" | "shutdown") => LOST,
+        Kind::TimedOut => TIMED_OUT,
+        Kind::Reset | Kind::Ended => LOST,
+        Kind::Invalid => USAGE,
+        _ if matches!(error.operation(), "read" | "write" | "shutdown") => LOST,
+        _ => NO_CONNECTION,
+    }
+}
+
+fn hints(error: &Error) -> Vec<String> {
+    let address = error.address().unwrap_or("ADDR");
+    let port = address.rsplit(':').next().filter(|port| port.parse::<u16>().is_ok());
+    let hint = match (error.operation(), error.kind()) {
+        ("connect", Kind::Refused) => {
+            format!(
+                "nobody listens there; start a server with `callbox serve {address}`, or wait for one with --retry-for 30s"
+            )
+        }
+        ("connect", Kind::TimedOut) => {
+            "a firewall may drop it silently; --connect-timeout changes how long to wait".into()
+        }
+        ("resolve", Kind::NotFound) => "check the spelling, or give the address in numbers".into(),
+        ("bind" | "listen", Kind::AddressInUse) => match port {
+            Some(port) => format!("`ss -ltnp 'sport = :{port}'` shows who holds it; port 0 takes a free one"),
+            None => "somebody else holds it".into(),
+        },
+        ("bind" | "listen", Kind::AddressNotAvailable) => {
+            "`ip addr` lists this machine's addresses; `*:PORT` binds them all".into()
+        }
+        ("bind" | "listen", Kind::PermissionDenied) => {
+            "ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a higher one".into()
+        }
+        (_, Kind::Exhausted) => "`ulimit -n` shows the limit of open descriptors".into(),
+        _ => return Vec::new(),
+    };
+    vec![hint]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_become_the_documented_codes() {
+        let error = |operation, kind| code(&Error::new(operation, kind, "x"));
+        assert_eq!(error("connect", Kind::Refused), NO_CONNECTION);
+        assert_eq!(error("connect", Kind::TimedOut), TIMED_OUT);
+        assert_eq!(error("read", Kind::TimedOut), LOST, "keepalive found the peer gone");
+        assert_eq!(error("read", Kind::Reset), LOST);
+        assert_eq!(error("bind", Kind::AddressInUse), NO_CONNECTION);
+        assert_eq!(error("read", Kind::Invalid), USAGE);
+    }
+
+    #[test]
+    fn what_a_resolver_says_cannot_move_the_cursor() {
+        assert_eq!(escaped("a\\b\u{1b}[2Jc"), "a\\b\\x1b[2Jc");
+    }
+}

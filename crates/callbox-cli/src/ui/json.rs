@@ -1,0 +1,189 @@
+//! Events as JSON, one object a line: the contract's names, which are added to and never changed.
+
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use callbox::direction::Direction;
+use callbox::error::Error;
+use callbox::event::Event;
+use callbox::report::{SessionId, SessionReport};
+use callbox::server::Report;
+use tokio::time::Instant;
+
+/// The version of the format.
+const VERSION: u8 = 1;
+
+/// Prints events for programs.
+pub struct Json {
+    /// The same moment by both clocks: events carry the one that cannot jump.
+    origin: (Instant, SystemTime),
+}
+
+impl Json {
+    /// Starts now.
+    pub fn new() -> Json {
+        Json { origin: (Instant::now(), SystemTime::now()) }
+    }
+
+    fn time(&self, at: Instant) -> SystemTime {
+        match at.checked_duration_since(self.origin.0) {
+            Some(since) => self.origin.1 + since,
+            None => self.origin.1 - self.origin.0.duration_since(at),
+        }
+    }
+
+    fn line(&self, at: Instant, event: &str) -> Line {
+        Line::new(event, self.time(at))
+    }
+
+    /// Appends one event's line to `out`.
+    pub fn event(&mut self, at: Instant, event: &Event, out: &mut Vec<u8>) {
+        let line = match event {
+            Event::Listening { address } => self.line(at, "listening").text("address", &address.to_string()),
+            Event::Connected { session, role, peer, local, phases } => {
+                let line = self
+                    .line(at, "connected")
+                    .session(*session)
+                    .text("role", role.name())
+                    .text("peer", &peer.to_string())
+                    .text("local", &local.to_string());
+                match phases {
+                    Some(phases) => line.micros("connect_us", phases.connect).micros("resolve_us", phases.resolve),
+                    None => line,
+                }
+            }
+            Event::Data { session, direction, bytes } => {
+                let line =
+                    self.line(at, "data").session(*session).direction(*direction).number("bytes", bytes.len() as u64);
+                match std::str::from_utf8(bytes) {
+                    Ok(text) => line.text("text", text),
+                    Err(_) => line.text("base64", &BASE64.encode(bytes)),
+                }
+            }
+            Event::End { session, direction } => self.line(at, "end").session(*session).direction(*direction),
+            Event::Closed(report) => self.closed(at, report),
+            Event::Refused { peer, reason } => {
+                self.line(at, "refused").text("peer", &peer.to_string()).text("reason", reason.name())
+            }
+            Event::Suspended => self.line(at, "suspended"),
+            Event::Resumed => self.line(at, "resumed"),
+            Event::Draining { sessions } => self.line(at, "draining").number("sessions", *sessions as u64),
+            Event::Notice { message } => self.line(at, "notice").text("message", message),
+            Event::Child { session, message } => {
+                self.line(at, "child").session(*session).text("message", &String::from_utf8_lossy(message))
+            }
+            Event::Paused { message, pause } => {
+                self.line(at, "paused").text("message", message).micros("pause_us", *pause)
+            }
+            Event::Failed { session, error } => {
+                let line = failed(self.line(at, "error"), error);
+                match session {
+                    Some(session) => line.session(*session),
+                    None => line,
+                }
+            }
+            Event::Retrying { error, pause } => {
+                self.line(at, "retrying").text("message", &error.to_string()).micros("pause_us", *pause)
+            }
+            _ => return,
+        };
+        line.end(out);
+    }
+
+    fn closed(&self, at: Instant, report: &SessionReport) -> Line {
+        let line = self
+            .line(at, "closed")
+            .session(report.session)
+            .text("termination", report.termination.name())
+            .number("to_server_bytes", report.to_server_bytes)
+            .number("to_client_bytes", report.to_client_bytes)
+            .micros("duration_us", report.duration);
+        match &report.tcp {
+            Some(tcp) => {
+                line.micros("round_trip_us", tcp.round_trip).number("retransmissions", u64::from(tcp.retransmissions))
+            }
+            None => line,
+        }
+    }
+
+    /// Appends the line that counts dropped events.
+    pub fn lost(&mut self, count: u64, out: &mut Vec<u8>) {
+        Line::new("lost", SystemTime::now()).number("count", count).end(out);
+    }
+
+    /// Appends the line of the error that ended the run.
+    pub fn error(&mut self, error: &Error, out: &mut Vec<u8>) {
+        failed(Line::new("error", SystemTime::now()), error).end(out);
+    }
+
+    /// Appends the last line.
+    pub fn summary(&mut self, report: &Report, out: &mut Vec<u8>) {
+        let limits: Vec<String> =
+            report.limits.iter().map(|(name, times)| format!("{}:{times}", quoted(name))).collect();
+        Line::new("summary", SystemTime::now())
+            .number("sessions", report.sessions)
+            .number("refused", report.refused)
+            .number("to_server_bytes", report.to_server_bytes)
+            .number("to_client_bytes", report.to_client_bytes)
+            .micros("duration_us", report.duration)
+            .number("lost_events", report.lost_events)
+            .raw("limits", &format!("{{{}}}", limits.join(",")))
+            .end(out);
+    }
+}
+
+fn failed(line: Line, error: &Error) -> Line {
+    let line = line.text("operation", error.operation());
+    let line = match error.address() {
+        Some(address) => line.text("address", address),
+        None => line,
+    };
+    line.text("kind", error.kind().name())
+        .text("message", &error.to_string())
+        .number("exit", u64::from(crate::exit::code(error)))
+}
+
+/// One object being written.
+struct Line(String);
+
+impl Line {
+    fn new(event: &str, time: SystemTime) -> Line {
+        let time = humantime::format_rfc3339_micros(time);
+        Line(format!("{{\"v\":{VERSION},\"event\":{},\"time\":\"{time}\"", quoted(event)))
+    }
+
+    fn raw(mut self, name: &str, value: &str) -> Line {
+        self.0.push_str(&format!(",{}:{value}", quoted(name)));
+        self
+    }
+
+    fn text(self, name: &str, value: &str) -> Line {
+        self.raw(name, &quoted(value))
+    }
+
+    fn number(self, name: &str, value: u64) -> Line {
+        self.raw(name, &value.to_string())
+    }
+
+    fn micros(self, name: &str, value: Duration) -> Line {
+        self.number(name, u64::try_from(value.as_micros()).unwrap_or(u64::MAX))
+    }
+
+    fn session(self, session: SessionId) -> Line {
+        self.number("session", session.0)
+    }
+
+    fn direction(self, direction: Direction) -> Line {
+        self.text("direction", direction.name())
+    }
+
+    fn end(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.0.as_bytes());
+        out.extend_from_slice(b"}\n");
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("a string is always JSON")
+}

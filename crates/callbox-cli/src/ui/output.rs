@@ -1,0 +1,173 @@
+//! The byte pipe's output: standard output, written by a thread, so that a full pipe blocks nobody else.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use callbox::handle::talk::Output;
+use callbox::text::{Lines, Printer};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{mpsc, oneshot};
+
+/// Chunks on their way to the thread: enough that receiving and writing overlap.
+const CHUNKS: usize = 4;
+
+enum Job {
+    Write(Bytes),
+    /// Says when everything before is written.
+    Flush(oneshot::Sender<()>),
+    /// The peer has finished: whoever reads our output sees its end.
+    End(oneshot::Sender<()>),
+}
+
+/// Standard output as the peer's bytes see it.
+pub struct Stdout {
+    jobs: mpsc::Sender<Job>,
+    failure: Arc<Mutex<Option<io::Error>>>,
+    /// Shows when nobody reads any more, where the system tells.
+    watch: Option<AsyncFd<OwnedFd>>,
+    _thread: Option<JoinHandle<()>>,
+}
+
+impl Stdout {
+    /// Starts the thread. With `escape`, bytes are shown as text that cannot move a cursor.
+    pub fn start(escape: bool) -> io::Result<Stdout> {
+        let (jobs, queue) = mpsc::channel(CHUNKS);
+        let failure = Arc::new(Mutex::new(None));
+        let printer = escape.then(|| Printer::new(Lines::Pass));
+        let thread = std::thread::Builder::new().name("callbox-output".into()).spawn({
+            let failure = failure.clone();
+            move || {
+                if let Err(error) = work(queue, printer) {
+                    *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                }
+            }
+        })?;
+        Ok(Stdout { jobs, failure, watch: watch(), _thread: Some(thread) })
+    }
+
+    /// Waits until everything is written.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        let (done, written) = oneshot::channel();
+        self.send(Job::Flush(done)).await?;
+        written.await.map_err(|_| self.failure())
+    }
+
+    async fn send(&self, job: Job) -> io::Result<()> {
+        self.jobs.send(job).await.map_err(|_| self.failure())
+    }
+
+    /// Returns why the thread gave up. It sets the reason after it has closed its queue, hence the short wait.
+    fn failure(&self) -> io::Error {
+        loop {
+            if let Some(error) = &*self.failure.lock().unwrap_or_else(PoisonError::into_inner) {
+                return io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(0));
+            }
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Output for Stdout {
+    async fn write(&mut self, chunk: Bytes) -> io::Result<()> {
+        self.send(Job::Write(chunk)).await
+    }
+
+    async fn end(&mut self) -> io::Result<()> {
+        // The watch holds the output open too.
+        self.watch = None;
+        let (done, written) = oneshot::channel();
+        self.send(Job::End(done)).await?;
+        written.await.map_err(|_| self.failure())
+    }
+
+    async fn gone(&self) {
+        match &self.watch {
+            Some(watch) => {
+                let _ = watch.ready(Interest::ERROR).await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Registers a copy of standard output; files and the like cannot be watched.
+fn watch() -> Option<AsyncFd<OwnedFd>> {
+    let copy = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3).ok()?;
+    callbox::net::sys::register(copy, Interest::ERROR).ok()
+}
+
+fn work(mut queue: mpsc::Receiver<Job>, mut printer: Option<Printer>) -> io::Result<()> {
+    let mut text = String::new();
+    while let Some(job) = queue.blocking_recv() {
+        match (job, &mut printer) {
+            (Job::Write(chunk), None) => write_all(&chunk)?,
+            (Job::Write(chunk), Some(printer)) => {
+                printer.push(&chunk, &mut text);
+                write_all(text.as_bytes())?;
+                text.clear();
+            }
+            (Job::Flush(done), _) => {
+                let _ = done.send(());
+            }
+            (Job::End(done), printer) => {
+                if let Some(printer) = printer {
+                    printer.finish(&mut text);
+                    write_all(text.as_bytes())?;
+                    text.clear();
+                }
+                let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::WRONLY, rustix::fs::Mode::empty())?;
+                rustix::stdio::dup2_stdout(null)?;
+                let _ = done.send(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes to descriptor 1, unbuffered; a closed pipe is an error like any other here.
+pub fn write_all(mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(rustix::stdio::stdout(), bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => {
+                let stdout = rustix::stdio::stdout();
+                let mut wait = [rustix::event::PollFd::new(&stdout, rustix::event::PollFlags::OUT)];
+                rustix::event::poll(&mut wait, None)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Takes no bytes itself: under `--json` they travel inside events. Fails when the events cannot be written.
+pub struct InsideEvents {
+    events: super::thread::Status,
+}
+
+impl InsideEvents {
+    /// Watches the thread that writes the events.
+    pub fn new(events: super::thread::Status) -> InsideEvents {
+        InsideEvents { events }
+    }
+}
+
+impl Output for InsideEvents {
+    async fn write(&mut self, _chunk: Bytes) -> io::Result<()> {
+        self.events.check()
+    }
+
+    async fn end(&mut self) -> io::Result<()> {
+        self.events.check()
+    }
+
+    async fn gone(&self) {
+        self.events.clone().failed().await;
+    }
+}

@@ -1,0 +1,202 @@
+//! The active open: one connection, with retries.
+//!
+//! ```no_run
+//! use callbox::Client;
+//!
+//! # async fn example() -> callbox::Result<()> {
+//! let mut stream = Client::new("127.0.0.1:8848")?.connect().await?;
+//! stream.write_all(b"hello").await?;
+//! stream.shutdown().await?;
+//! while let Some(data) = stream.chunk().await? {
+//!     println!("received {data:?}");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::addr::Addr;
+use crate::conduct::conduct;
+use crate::direction::Role;
+use crate::error::{Error, Kind, Result};
+use crate::event::Event;
+use crate::handle::Handler;
+use crate::net::closing::Closing;
+use crate::net::connect::{ConnectOptions, Connected, connect};
+use crate::net::edge::Edge;
+use crate::net::stream::Stream;
+use crate::observers::Observers;
+use crate::report::{SessionId, SessionReport};
+use crate::session::Session;
+
+/// First pause between two attempts; doubled each time. A server that is just starting is met soon.
+pub const RETRY_PAUSE_MIN: Duration = Duration::from_millis(50);
+/// Longest pause between two attempts.
+pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// How often to try while nobody accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Retry {
+    /// One attempt.
+    #[default]
+    Never,
+    /// This many attempts after the first.
+    Times(u32),
+    /// For this long after the first failure.
+    For(Duration),
+}
+
+/// Connects to one address.
+#[derive(Debug, Clone)]
+pub struct Client {
+    addr: Addr,
+    options: ConnectOptions,
+    retry: Retry,
+    observers: Observers,
+}
+
+impl Client {
+    /// Prepares to connect to `addr`, with the default options and unwatched.
+    ///
+    /// # Errors
+    ///
+    /// An address that cannot be read.
+    pub fn new<A>(addr: A) -> Result<Client>
+    where
+        A: TryInto<Addr>,
+        Error: From<A::Error>,
+    {
+        let addr = addr.try_into()?;
+        let (options, retry) = (ConnectOptions::default(), Retry::default());
+        Ok(Client { addr, options, retry, observers: Observers::none() })
+    }
+
+    /// Replaces the options.
+    #[must_use]
+    pub fn with_options(self, options: ConnectOptions) -> Client {
+        Client { options, ..self }
+    }
+
+    /// Replaces how often to try.
+    #[must_use]
+    pub fn with_retry(self, retry: Retry) -> Client {
+        Client { retry, ..self }
+    }
+
+    /// Replaces who watches.
+    #[must_use]
+    pub fn with_observers(self, observers: Observers) -> Client {
+        Client { observers, ..self }
+    }
+
+    /// Connects and returns the stream. Dropping it closes at once; what is unread by then makes that a reset.
+    ///
+    /// # Errors
+    ///
+    /// When every attempt failed: the last one's error. With several addresses, [`Error::attempts`] has each reason.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future abandons all attempts.
+    pub async fn connect(&self) -> Result<Stream> {
+        let connected = self.try_until_spent().await?;
+        let session = Session::new(SessionId(1), Role::Client, connected.peer, self.observers.clone());
+        let edge =
+            Edge::socket(connected.socket, session).map_err(|error| Error::io("connect", error).at(&self.addr))?;
+        self.observers.emit(|| Event::Connected {
+            session: SessionId(1),
+            role: Role::Client,
+            peer: edge.session().peer().clone(),
+            local: edge.local().unwrap_or_else(|| edge.session().peer().clone()),
+            phases: Some(connected.phases),
+        });
+        Ok(Stream::from_edge(Arc::new(edge)))
+    }
+
+    /// Connects, lets `handler` talk, and closes without destroying what was sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`]. What the handler meets is in the report's termination.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection.
+    pub async fn run(&self, handler: impl Handler) -> Result<SessionReport> {
+        let stream = self.connect().await?;
+        let edge = stream.edge().clone();
+        drop(stream);
+        let mut session = std::pin::pin!(conduct(edge, Arc::new(handler)));
+        Ok(poll_fn(|cx| session.as_mut().poll_until_over(cx, Closing::default())).await)
+    }
+
+    async fn try_until_spent(&self) -> Result<Connected> {
+        let mut pause = RETRY_PAUSE_MIN;
+        let mut attempts = 0;
+        let mut first_failure = None;
+        loop {
+            let error = match connect(&self.addr, &self.options).await {
+                Ok(connected) => return Ok(connected),
+                Err(error) => error,
+            };
+            attempts += 1;
+            let begun: Instant = *first_failure.get_or_insert_with(Instant::now);
+            let spent = match self.retry {
+                Retry::Never => true,
+                Retry::Times(times) => attempts > times,
+                Retry::For(limit) => begun.elapsed() + pause > limit,
+            };
+            if spent || !may_pass(error.kind()) {
+                return Err(error);
+            }
+            let error = Arc::new(error);
+            self.observers.emit(|| Event::Retrying { error, pause });
+            sleep(pause).await;
+            pause = (pause * 2).min(RETRY_PAUSE_MAX);
+        }
+    }
+}
+
+/// Whether trying again may help: nobody listens yet, or nobody answers, or the name is not there yet.
+fn may_pass(kind: Kind) -> bool {
+    matches!(kind, Kind::Refused | Kind::TimedOut | Kind::Unreachable | Kind::NotFound | Kind::Reset | Kind::Exhausted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{SocketAddr, TcpListener};
+
+    #[tokio::test]
+    async fn retrying_meets_a_server_that_starts_late() {
+        // Bound but not listening until the first refusal has been seen.
+        let socket = crate::net::socket::Socket::new(&SocketAddr::from(([127, 0, 0, 1], 0))).expect("IPv4 is there");
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("binds");
+        let addr = socket.local_addr().expect("bound");
+        let bus = crate::bus::Bus::new(crate::bus::Interest { data: false, talk: true, lossless: false });
+        let client = Client::new(Addr::from(addr))
+            .expect("good")
+            .with_retry(Retry::Times(20))
+            .with_observers(Observers::on_bus(&bus));
+        let connecting = tokio::spawn(async move { client.connect().await });
+        let (_, event) = bus.next().await.expect("open");
+        assert!(matches!(event, Event::Retrying { .. }), "{event:?}");
+        let _listener = TcpListener::from(socket.listen(1).expect("listens"));
+        let stream = connecting.await.expect("no panic").expect("the server is there now");
+        assert_eq!(stream.session().peer(), &Addr::from(addr));
+    }
+
+    #[tokio::test]
+    async fn when_the_attempts_are_spent_the_last_error_is_returned() {
+        let socket = crate::net::socket::Socket::new(&SocketAddr::from(([127, 0, 0, 1], 0))).expect("IPv4 is there");
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("binds");
+        let addr = Addr::from(socket.local_addr().expect("bound"));
+        let client = Client::new(addr).expect("good").with_retry(Retry::Times(1));
+        assert!(client.connect().await.expect_err("nobody listens").is_refused());
+    }
+}

@@ -1,0 +1,119 @@
+//! One session from its handler to its close, whoever opened it.
+//!
+//! The future is written by hand: with thousands of idle sessions its size is most of their memory, and what only
+//! closing needs is allocated when it comes to that.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use tokio::time::timeout;
+
+use crate::error::{Error, Kind, Result};
+use crate::event::Event;
+use crate::handle::Handler;
+use crate::net::closing::{Closing, close_gracefully};
+use crate::net::edge::Edge;
+use crate::net::stream::{Stream, is_peer_gone};
+use crate::report::SessionReport;
+use crate::termination::Termination;
+
+/// How long a session that was told to end waits, after our end of stream, for the peer's; then it is reset.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+pin_project! {
+    /// Runs the handler, then closes the stream without destroying what was sent.
+    pub(crate) struct Conduct<F> {
+        edge: Arc<Edge>,
+        // The task that the session wakes when it is told to end.
+        known: Option<Waker>,
+        #[pin]
+        talk: Option<F>,
+        parting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    }
+}
+
+/// Prepares a session; the returned future gives the report, and closes the socket when it is dropped.
+pub(crate) fn conduct<H: Handler>(
+    edge: Arc<Edge>,
+    handler: Arc<H>,
+) -> Conduct<impl Future<Output = Result<()>> + Send> {
+    let (session, stream) = (edge.session().clone(), Stream::from_edge(edge.clone()));
+    let talk = async move { handler.handle(session, stream).await };
+    Conduct { edge, known: None, talk: Some(talk), parting: None }
+}
+
+impl<F: Future<Output = Result<()>>> Conduct<F> {
+    /// Polls until the session is over; `closing` limits how long it listens to a peer that goes on sending.
+    pub(crate) fn poll_until_over(self: Pin<&mut Self>, cx: &mut Context<'_>, closing: Closing) -> Poll<SessionReport> {
+        let mut this = self.project();
+        let session = this.edge.session();
+        session.wake_on_stop(cx, this.known);
+        if let Some(talk) = this.talk.as_mut().as_pin_mut() {
+            if session.stopped().is_none() {
+                ready!(poll_caught(talk, cx, this.edge));
+            }
+            this.talk.set(None);
+            if session.stopped().is_some() || !this.edge.needs_no_parting() {
+                *this.parting = Some(Box::pin(part(this.edge.clone(), closing)));
+            }
+        }
+        if let Some(parting) = this.parting {
+            ready!(parting.as_mut().poll(cx));
+            *this.parting = None;
+        }
+        if Arc::strong_count(this.edge) > 1 {
+            // Some half of the stream has outlived its handler: nothing moves on it any more.
+            this.edge.close_for_all();
+        }
+        Poll::Ready(this.edge.report())
+    }
+}
+
+/// Polls the handler; a failure is reported, and a panic ends this session alone.
+fn poll_caught(talk: Pin<&mut impl Future<Output = Result<()>>>, cx: &mut Context<'_>, edge: &Edge) -> Poll<()> {
+    let session = edge.session();
+    let error = match catch_unwind(AssertUnwindSafe(|| talk.poll(cx))) {
+        Ok(Poll::Pending) => return Poll::Pending,
+        Ok(Poll::Ready(Ok(()))) => return Poll::Ready(()),
+        Ok(Poll::Ready(Err(error))) if is_peer_gone(&error) => return Poll::Ready(()),
+        Ok(Poll::Ready(Err(error))) => error,
+        Err(panic) => {
+            session.stop(Termination::Aborted);
+            Error::new("handle", Kind::Io, format!("panicked: {}", words(&*panic)))
+        }
+    };
+    session.observers().emit(|| Event::Failed { session: Some(session.id()), error: Arc::new(error) });
+    Poll::Ready(())
+}
+
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".into())
+}
+
+async fn part(edge: Arc<Edge>, closing: Closing) {
+    let session = edge.session();
+    if session.stopped().is_none() {
+        // A session that is told to end while it closes changes over to the shorter farewell.
+        let mut graceful = std::pin::pin!(close_gracefully(&edge, closing));
+        poll_fn(|cx| if session.stopped().is_some() { Poll::Ready(()) } else { graceful.as_mut().poll(cx) }).await;
+    }
+    match session.stopped() {
+        None => {}
+        // The peer takes nothing, so an end of stream would not get through either.
+        Some(Termination::WriteStall | Termination::Aborted) => edge.reset_on_close(),
+        Some(_) => {
+            let farewell = Closing { idle: FAREWELL, total: FAREWELL, bytes: u64::MAX };
+            let _ = timeout(FAREWELL, close_gracefully(&edge, farewell)).await;
+            if !edge.is_read_ended() {
+                edge.reset_on_close();
+            }
+        }
+    }
+}

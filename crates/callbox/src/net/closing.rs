@@ -1,0 +1,57 @@
+//! Closing without destroying what was sent.
+//!
+//! Closing a socket that still has unread bytes makes the kernel send a reset, and a reset makes the peer's kernel
+//! discard what it had not yet read: the end of our answer. So our end of stream goes first, then what the peer
+//! still sends is read and discarded, within limits, and then comes the close.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::net::edge::Edge;
+
+/// How long, and how much, a closing session listens to a peer that goes on sending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closing {
+    /// Silence after which it gives up: what nginx allows too.
+    pub idle: Duration,
+    /// Time in all after which it gives up.
+    pub total: Duration,
+    /// Bytes in all after which it gives up.
+    pub bytes: u64,
+}
+
+impl Default for Closing {
+    fn default() -> Closing {
+        Closing { idle: Duration::from_secs(5), total: Duration::from_secs(30), bytes: 16 << 20 }
+    }
+}
+
+/// Sends our end of stream unless that is done, and waits for the peer's within `limits`. The caller then drops the edge.
+///
+/// Returns at once where both directions have ended or the connection is gone. Where the peer has ended first, the
+/// close itself sends our end of stream.
+pub(crate) async fn close_gracefully(edge: &Edge, limits: Closing) {
+    if edge.needs_no_parting() {
+        return;
+    }
+    if poll_fn(|cx| edge.poll_shutdown(cx)).await.is_err() {
+        return;
+    }
+    let end = Instant::now() + limits.total;
+    let mut discarded = 0;
+    while discarded < limits.bytes {
+        let idle = Instant::now() + limits.idle;
+        let read = poll_fn(|cx| edge.poll_chunk_with(cx, |_, bytes| bytes.len()));
+        let read = tokio::select! {
+            biased;
+            read = read => read,
+            () = sleep_until(idle.min(end)) => return,
+        };
+        match read {
+            Ok(Some(bytes)) => discarded += bytes as u64,
+            Ok(None) | Err(_) => return,
+        }
+    }
+}

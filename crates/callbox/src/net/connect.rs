@@ -1,0 +1,242 @@
+//! The active open: every address of a name raced as RFC 8305 says, each failure kept with its own reason.
+
+use std::future::poll_fn;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::addr::{Addr, Host};
+use crate::error::{Error, Kind, Result};
+use crate::event::Phases;
+use crate::net::resolve::{Family, alternate, resolve};
+use crate::net::socket::{Options, Socket};
+
+/// Between the starts of two attempts (RFC 8305, section 5: "Connection Attempt Delay").
+pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+/// How long connecting may take in all, unless asked otherwise.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How to connect.
+#[derive(Debug, Clone)]
+pub struct ConnectOptions {
+    /// Socket options.
+    pub socket: Options,
+    /// The limit for all addresses together; `None` is no limit of ours.
+    pub timeout: Option<Duration>,
+    /// Where to come from; a port of 0 is chosen by the kernel.
+    pub source: Option<SocketAddr>,
+    /// Which addresses of a name are tried.
+    pub family: Family,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> ConnectOptions {
+        ConnectOptions {
+            socket: Options::default(),
+            timeout: Some(CONNECT_TIMEOUT),
+            source: None,
+            family: Family::default(),
+        }
+    }
+}
+
+/// A connected socket and how it came about.
+#[derive(Debug)]
+pub struct Connected {
+    /// Non-blocking, close-on-exec.
+    pub socket: OwnedFd,
+    /// The address that answered.
+    pub peer: Addr,
+    /// How long it took.
+    pub phases: Phases,
+}
+
+/// Connects to `addr`, trying every address it has.
+///
+/// # Errors
+///
+/// When all addresses fail, [`Error::attempts`] has each with its own reason; the kind is "timed out" only if all did.
+///
+/// # Cancel safety
+///
+/// Dropping the future abandons all attempts.
+pub async fn connect(addr: &Addr, options: &ConnectOptions) -> Result<Connected> {
+    let begun = Instant::now();
+    let deadline = options.timeout.map(|timeout| begun + timeout);
+    let (host, port) = match addr {
+        Addr::Tcp { host, port } => (host, *port),
+        Addr::Unix(path) => return connect_unix(addr, path).await,
+        Addr::Fd(_) | Addr::Memory => {
+            return Err(Error::new("connect", Kind::AddressNotAvailable, "this address is only for listening").at(addr));
+        }
+    };
+    let addrs = match within(deadline, addresses(host, port, options.family)).await {
+        Some(addrs) => alternate(addrs?),
+        None => return Err(timed_out(options.timeout).at(addr)),
+    };
+    let resolved = Instant::now();
+    let mut phases = Phases { resolve: resolved - begun, ..Phases::default() };
+    if matches!(host, Host::Ip(_) | Host::Loopback | Host::Any) {
+        phases.resolve = Duration::ZERO;
+    }
+    let (socket, peer) = race(addr, &addrs, options, deadline, &mut phases).await?;
+    phases.connect = resolved.elapsed();
+    Ok(Connected { socket, peer: peer.into(), phases })
+}
+
+async fn addresses(host: &Host, port: u16, family: Family) -> Result<Vec<SocketAddr>> {
+    let both = |v4: Ipv4Addr, v6: Ipv6Addr| {
+        let addrs = [SocketAddr::new(IpAddr::V6(v6), port), SocketAddr::new(IpAddr::V4(v4), port)];
+        addrs.into_iter().filter(|addr| family.admits(addr)).collect()
+    };
+    match host {
+        // Connecting to "every address" means this machine, as the kernel has it too.
+        Host::Loopback | Host::Any => Ok(both(Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST)),
+        Host::Ip(ip) => resolve(&ip.to_string(), port, family).await,
+        Host::Name(name) => resolve(name, port, family).await,
+    }
+}
+
+async fn connect_unix(addr: &Addr, path: &std::path::Path) -> Result<Connected> {
+    let begun = Instant::now();
+    let failed = |error| Error::io("connect", error).at(addr);
+    let stream = tokio::net::UnixStream::connect(path).await.map_err(failed)?;
+    let socket = stream.into_std().map_err(failed)?.into();
+    let phases = Phases { connect: begun.elapsed(), attempts: 1, ..Phases::default() };
+    Ok(Connected { socket, peer: addr.clone(), phases })
+}
+
+type Attempt<'a> = Pin<Box<dyn Future<Output = Result<OwnedFd>> + Send + 'a>>;
+
+/// Starts an attempt every [`ATTEMPT_DELAY`], at once when one fails; the first connection wins and the rest is dropped.
+async fn race(
+    addr: &Addr,
+    addrs: &[SocketAddr],
+    options: &ConnectOptions,
+    deadline: Option<Instant>,
+    phases: &mut Phases,
+) -> Result<(OwnedFd, SocketAddr)> {
+    let mut waiting = addrs.iter().copied();
+    let mut running: Vec<(SocketAddr, Attempt<'_>)> = Vec::new();
+    let mut failures: Vec<(SocketAddr, Error)> = Vec::new();
+    loop {
+        let next = waiting.next();
+        if let Some(next) = next {
+            phases.attempts += 1;
+            running.push((next, Box::pin(attempt(next, options))));
+        }
+        if running.is_empty() {
+            return Err(all_failed(addr, failures));
+        }
+        let pause = if waiting.len() > 0 { Some(Instant::now() + ATTEMPT_DELAY) } else { None };
+        let until = [pause, deadline].into_iter().flatten().min();
+        let first = poll_fn(|cx| {
+            for index in 0..running.len() {
+                if let Poll::Ready(result) = running[index].1.as_mut().poll(cx) {
+                    let (peer, _) = running.swap_remove(index);
+                    return Poll::Ready((peer, result));
+                }
+            }
+            Poll::Pending
+        });
+        match within(until, first).await {
+            Some((peer, Ok(socket))) => return Ok((socket, peer)),
+            Some((peer, Err(error))) => failures.push((peer, error)),
+            None if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                let late = running.drain(..).map(|(peer, _)| (peer, timed_out(options.timeout).at(peer)));
+                failures.extend(late);
+                return Err(all_failed(addr, failures));
+            }
+            None => {}
+        }
+    }
+}
+
+async fn attempt(addr: SocketAddr, options: &ConnectOptions) -> Result<OwnedFd> {
+    let socket = Socket::new(&addr).map_err(|error| error.at(addr))?;
+    socket.configure(&options.socket)?;
+    if let Some(source) = options.source {
+        if source.is_ipv6() != addr.is_ipv6() {
+            let message = format!("the source {} is of the other address family", source.ip());
+            return Err(Error::new("connect", Kind::AddressNotAvailable, message).at(addr));
+        }
+        socket.bind_source(source)?;
+    }
+    socket.connect(addr).await
+}
+
+fn timed_out(limit: Option<Duration>) -> Error {
+    let limit = crate::units::show_duration(limit.unwrap_or_default());
+    Error::new("connect", Kind::TimedOut, format!("no answer within {limit}"))
+}
+
+/// One error for all: that of the only address, or a list.
+fn all_failed(addr: &Addr, mut failures: Vec<(SocketAddr, Error)>) -> Error {
+    if failures.len() == 1 {
+        return failures.remove(0).1;
+    }
+    failures.sort_by_key(|(peer, _)| peer.is_ipv4());
+    let kind = failures.iter().map(|(_, error)| error.kind()).find(|kind| *kind != Kind::TimedOut);
+    let list: Vec<String> = failures.iter().map(|(peer, error)| format!("{peer}: {}", error.cause())).collect();
+    let message = format!("no address answered ({})", list.join("; "));
+    let attempts = failures.into_iter().map(|(_, error)| error).collect();
+    Error::new("connect", kind.unwrap_or(Kind::TimedOut), message).at(addr).with_attempts(attempts)
+}
+
+/// Waits for `future`, but not beyond `deadline`.
+async fn within<T>(deadline: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+    let Some(deadline) = deadline else {
+        return Some(future.await);
+    };
+    tokio::select! {
+        biased;
+        value = future => Some(value),
+        () = sleep_until(deadline) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn listener() -> (std::net::TcpListener, u16) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+        let port = listener.local_addr().expect("bound").port();
+        (listener, port)
+    }
+
+    #[tokio::test]
+    async fn a_refused_address_gives_way_to_the_next_at_once() {
+        let (_listener, port) = listener().await;
+        let addr = Addr::from_words("localhost", &port.to_string()).expect("good");
+        let connected = connect(&addr, &ConnectOptions::default()).await.expect("IPv4 listens");
+        assert_eq!(connected.peer.to_string(), format!("127.0.0.1:{port}"));
+        assert!(connected.phases.connect < ATTEMPT_DELAY, "{:?}", connected.phases);
+    }
+
+    #[tokio::test]
+    async fn when_all_refuse_each_address_has_its_reason() {
+        // Bound but not listening: the port is ours, so nobody else can answer.
+        let holder = Socket::new(&SocketAddr::from(([127, 0, 0, 1], 0))).expect("IPv4 is there");
+        holder.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("binds");
+        let port = holder.local_addr().expect("bound").port();
+        let addr = Addr::from_words("localhost", &port.to_string()).expect("good");
+        let error = connect(&addr, &ConnectOptions::default()).await.expect_err("nobody listens");
+        assert_eq!(error.attempts().len(), 2, "{error}");
+        assert!(error.is_refused());
+        assert!(error.to_string().contains("[::1]:"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_source_must_be_of_the_same_family() {
+        let (_listener, port) = listener().await;
+        let addr = Addr::from(SocketAddr::from(([127, 0, 0, 1], port)));
+        let source = Some("[::1]:0".parse().expect("good"));
+        let error = connect(&addr, &ConnectOptions { source, ..ConnectOptions::default() }).await.expect_err("mixed");
+        assert_eq!(error.kind(), Kind::AddressNotAvailable, "{error}");
+    }
+}

@@ -1,0 +1,459 @@
+//! The outside of a stream: the socket, what has ended, the first error, the counting and the taps.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::time::Instant;
+
+use crate::addr::Addr;
+use crate::direction::{Direction, Role};
+use crate::event::Event;
+use crate::net::socket::local_addr;
+use crate::net::sys;
+use crate::report::{SessionReport, TcpFacts};
+use crate::session::Session;
+use crate::termination::Termination;
+
+/// The buffer that all sessions of a thread read into: big enough that a bulk stream needs few calls, and there is
+/// only one, so that an idle session holds none.
+const SCRATCH_BYTES: usize = 64 * 1024;
+
+thread_local! {
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice());
+}
+
+/// Where the bytes really go.
+pub(crate) enum Io {
+    /// A TCP or Unix socket.
+    Socket(AsyncFd<OwnedFd>),
+    /// Any reader with any writer; locked because both halves of a stream may be polled by different tasks.
+    Joined(Box<Joined>),
+}
+
+pub(crate) struct Joined {
+    reader: Mutex<Pin<Box<dyn AsyncRead + Send>>>,
+    writer: Mutex<Pin<Box<dyn AsyncWrite + Send>>>,
+    /// Shared by the two ends of an in-memory pair: one of them has aborted.
+    reset: Option<Arc<AtomicBool>>,
+}
+
+impl Io {
+    pub(crate) fn joined(reader: impl AsyncRead + Send + 'static, writer: impl AsyncWrite + Send + 'static) -> Io {
+        let (reader, writer) = (Mutex::new(Box::pin(reader) as _), Mutex::new(Box::pin(writer) as _));
+        Io::Joined(Box::new(Joined { reader, writer, reset: None }))
+    }
+
+    /// Makes one end of an in-memory pair, which can be aborted as a connection can.
+    pub(crate) fn paired(half: DuplexStream, reset: Arc<AtomicBool>) -> Io {
+        let (reader, writer) = tokio::io::split(half);
+        let (reader, writer) = (Mutex::new(Box::pin(reader) as _), Mutex::new(Box::pin(writer) as _));
+        Io::Joined(Box::new(Joined { reader, writer, reset: Some(reset) }))
+    }
+
+    /// Tells whether the other end of an in-memory pair has aborted.
+    fn was_reset(&self) -> bool {
+        matches!(self, Io::Joined(joined) if joined.reset.as_ref().is_some_and(|reset| reset.load(Relaxed)))
+    }
+
+    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Io::Socket(socket) => poll_recv(socket, cx, buffer),
+            Io::Joined(joined) => {
+                let mut buffer = ReadBuf::new(buffer);
+                let mut reader = joined.reader.lock().unwrap_or_else(PoisonError::into_inner);
+                ready!(reader.as_mut().poll_read(cx, &mut buffer))?;
+                Poll::Ready(Ok(buffer.filled().len()))
+            }
+        }
+    }
+}
+
+/// Receives; a short read takes the readiness with it, which saves the call that would only say "nothing more".
+///
+/// The read happens inside `try_io`, so readiness that arrives meanwhile is not cleared. An end of stream is never
+/// cleared by tokio, so it is seen by the next call.
+fn poll_recv(socket: &AsyncFd<OwnedFd>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    loop {
+        let mut guard = ready!(socket.poll_read_ready(cx))?;
+        let mut short = None;
+        let result = guard.try_io(|fd| {
+            let (read, _) = rustix::net::recv(fd, &mut *buffer, RecvFlags::empty())?;
+            if 0 < read && read < buffer.len() {
+                short = Some(read);
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            Ok(read)
+        });
+        match (result, short) {
+            (_, Some(read)) => return Poll::Ready(Ok(read)),
+            (Ok(Err(error)), _) if error.kind() == io::ErrorKind::Interrupted => {}
+            (Ok(result), _) => return Poll::Ready(result),
+            (Err(_would_block), _) => {}
+        }
+    }
+}
+
+/// Everything about one stream except its public face.
+///
+/// What every chunk touches comes first and together, as in the session's facts.
+#[repr(C)]
+pub(crate) struct Edge {
+    io: Io,
+    session: Session,
+    /// The first error of the socket, as errno: the kernel reports it once, but it ends both directions.
+    broken: AtomicI32,
+    read_ended: AtomicBool,
+    write_ended: AtomicBool,
+    /// A write is waiting for the peer; the sweep looks at this.
+    write_blocked: AtomicBool,
+    aborted: AtomicBool,
+    reported: AtomicBool,
+    /// Whether anybody taps the bytes; most often nobody does.
+    tapped: bool,
+    swept: Swept,
+}
+
+/// What the sweep saw when it last looked.
+struct Swept {
+    bytes: AtomicU64,
+    waiting: AtomicU64,
+    /// Milliseconds of the sweep's clock when something last moved.
+    moved: AtomicU64,
+}
+
+/// The sweep has not looked yet.
+const UNSEEN: u64 = u64::MAX;
+
+impl Edge {
+    pub(crate) fn new(io: Io, session: Session) -> Edge {
+        Edge {
+            tapped: !session.observers().taps().is_empty(),
+            io,
+            session,
+            broken: AtomicI32::new(0),
+            read_ended: AtomicBool::new(false),
+            write_ended: AtomicBool::new(false),
+            write_blocked: AtomicBool::new(false),
+            aborted: AtomicBool::new(false),
+            reported: AtomicBool::new(false),
+            swept: Swept { bytes: AtomicU64::new(0), waiting: AtomicU64::new(0), moved: AtomicU64::new(UNSEEN) },
+        }
+    }
+
+    /// Takes over a connected socket, which must be non-blocking, on the current runtime.
+    pub(crate) fn socket(socket: OwnedFd, session: Session) -> io::Result<Edge> {
+        Ok(Edge::new(Io::Socket(sys::register(socket, Interest::READABLE | Interest::WRITABLE)?), session))
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match &self.io {
+            Io::Socket(socket) => Some(socket.get_ref().as_fd()),
+            Io::Joined(_) => None,
+        }
+    }
+
+    /// Returns our end's address; asks the kernel the first time where it is not known.
+    pub(crate) fn local(&self) -> Option<Addr> {
+        let ask = || local_addr(self.descriptor()?).ok().map(Addr::from);
+        self.session.note_local(ask).cloned()
+    }
+
+    pub(crate) fn is_read_ended(&self) -> bool {
+        self.read_ended.load(Relaxed)
+    }
+
+    pub(crate) fn is_write_blocked(&self) -> bool {
+        self.write_blocked.load(Relaxed)
+    }
+
+    /// Tells whether the connection is gone, so that closing gracefully has no purpose.
+    pub(crate) fn is_over(&self) -> bool {
+        self.aborted.load(Relaxed)
+            || self.broken.load(Relaxed) != 0
+            || (self.is_read_ended() && self.write_ended.load(Relaxed))
+    }
+
+    /// Tells whether dropping the socket ends the connection as it should: the peer has ended its direction, so our
+    /// close is an end of stream and destroys nothing, or the connection is gone.
+    pub(crate) fn needs_no_parting(&self) -> bool {
+        self.is_over() || self.is_read_ended()
+    }
+
+    pub(crate) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.is_read_ended() || buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        ready!(self.poll_taps(cx));
+        let read = match ready!(self.io.poll_read(cx, buffer)) {
+            Ok(read) => read,
+            Err(error) => return Poll::Ready(Err(self.latch(error))),
+        };
+        if read == 0 {
+            return Poll::Ready(self.inbound_ended().map(|()| 0));
+        }
+        self.observe(self.session.role().inbound(), &buffer[..read]);
+        Poll::Ready(Ok(read))
+    }
+
+    pub(crate) fn poll_chunk_with<R>(
+        &self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&mut Context<'_>, &[u8]) -> R,
+    ) -> Poll<io::Result<Option<R>>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let read = ready!(self.poll_read(cx, scratch))?;
+            Poll::Ready(Ok((read > 0).then(|| take(cx, &scratch[..read]))))
+        })
+    }
+
+    pub(crate) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.write_ended.load(Relaxed) || self.aborted.load(Relaxed) {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidInput, "our end of stream has been sent")));
+        }
+        ready!(self.poll_taps(cx));
+        let result = match &self.io {
+            Io::Socket(socket) => self.poll_socket_write(socket, cx, bytes),
+            Io::Joined(joined) => {
+                joined.writer.lock().unwrap_or_else(PoisonError::into_inner).as_mut().poll_write(cx, bytes)
+            }
+        };
+        match result {
+            Poll::Pending => {
+                self.write_blocked.store(true, Relaxed);
+                Poll::Pending
+            }
+            Poll::Ready(Ok(written)) => {
+                if self.is_write_blocked() {
+                    self.write_blocked.store(false, Relaxed);
+                }
+                self.observe(self.session.role().outbound(), &bytes[..written]);
+                Poll::Ready(Ok(written))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.latch(error))),
+        }
+    }
+
+    /// Tries at once, without asking for readiness first: a socket almost always has room.
+    fn poll_socket_write(
+        &self,
+        socket: &AsyncFd<OwnedFd>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let send = |fd: &OwnedFd| rustix::net::send(fd, bytes, SendFlags::NOSIGNAL).map_err(io::Error::from);
+        if !self.is_write_blocked() {
+            match send(socket.get_ref()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return Poll::Ready(result),
+            }
+        }
+        loop {
+            let mut guard = ready!(socket.poll_write_ready(cx))?;
+            match guard.try_io(|fd| send(fd.get_ref())) {
+                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(result) => return Poll::Ready(result),
+                Err(_would_block) => {}
+            }
+        }
+    }
+
+    pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.write_ended.load(Relaxed) {
+            return Poll::Ready(Ok(()));
+        }
+        let result = match &self.io {
+            Io::Socket(socket) => rustix::net::shutdown(socket.get_ref(), Shutdown::Write).map_err(io::Error::from),
+            Io::Joined(_) if self.io.was_reset() => Err(io::ErrorKind::ConnectionReset.into()),
+            Io::Joined(joined) => {
+                let mut writer = joined.writer.lock().unwrap_or_else(PoisonError::into_inner);
+                ready!(writer.as_mut().poll_shutdown(cx))
+            }
+        };
+        match result {
+            // Not connected any more: somebody's reset got here first.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                let pending = self.descriptor().and_then(|fd| socket2::SockRef::from(&fd).take_error().ok().flatten());
+                let error = pending.unwrap_or_else(|| io::Error::from_raw_os_error(libc::ECONNRESET));
+                Poll::Ready(Err(self.latch(error)))
+            }
+            Err(error) => Poll::Ready(Err(self.latch(error))),
+            Ok(()) => {
+                self.write_ended.store(true, Relaxed);
+                self.session.note_end(our_close(self.session.role()));
+                self.emit_end(self.session.role().outbound());
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    /// Makes the coming close a reset: the peer sees an abort, and what was not delivered is lost.
+    pub(crate) fn abort(&self) {
+        self.session.stop(Termination::Aborted);
+        self.aborted.store(true, Relaxed);
+        self.reset_on_close();
+    }
+
+    /// Has the kernel send a reset when the socket closes.
+    pub(crate) fn reset_on_close(&self) {
+        match &self.io {
+            Io::Socket(socket) => {
+                let _ = socket2::SockRef::from(socket.get_ref()).set_linger(Some(Duration::ZERO));
+            }
+            Io::Joined(joined) => {
+                if let Some(reset) = &joined.reset {
+                    reset.store(true, Relaxed);
+                }
+            }
+        }
+    }
+
+    /// Ends both directions, also for halves of the stream that others still hold.
+    pub(crate) fn close_for_all(&self) {
+        self.aborted.store(true, Relaxed);
+        if let Some(fd) = self.descriptor() {
+            let _ = rustix::net::shutdown(fd, Shutdown::Both);
+        }
+    }
+
+    /// Tells for how long nothing has moved, by a clock that the sweep keeps; `waiting` is what the peer has not taken.
+    ///
+    /// Only the sweep calls this: it compares with what it saw the last time.
+    pub(crate) fn quiet_for(&self, clock: Duration, waiting: usize) -> Duration {
+        let (bytes, waiting) = (self.session.meter().total_bytes(), waiting as u64);
+        let now = clock.as_millis() as u64;
+        let (before, waited) = (self.swept.bytes.swap(bytes, Relaxed), self.swept.waiting.swap(waiting, Relaxed));
+        if before != bytes || waited != waiting || self.swept.moved.load(Relaxed) == UNSEEN {
+            self.swept.moved.store(now, Relaxed);
+        }
+        Duration::from_millis(now - self.swept.moved.load(Relaxed))
+    }
+
+    fn inbound_ended(&self) -> io::Result<()> {
+        // After an error that the other direction has consumed, the kernel shows a plain end of stream here.
+        match self.broken.load(Relaxed) {
+            0 if self.io.was_reset() => Err(self.latch(io::ErrorKind::ConnectionReset.into())),
+            0 => {
+                self.read_ended.store(true, Relaxed);
+                self.session.note_end(peer_close(self.session.role()));
+                self.emit_end(self.session.role().inbound());
+                Ok(())
+            }
+            errno => Err(io::Error::from_raw_os_error(errno)),
+        }
+    }
+
+    /// Remembers the first error for both directions and says what it means for the session.
+    fn latch(&self, error: io::Error) -> io::Error {
+        let reset = matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted
+        );
+        let gone = matches!(
+            error.kind(),
+            io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable
+        );
+        let termination = match (reset, gone) {
+            (true, _) => peer_reset(self.session.role()),
+            (_, true) => Termination::PeerTimeout,
+            _ => Termination::IoError,
+        };
+        self.session.note_end(termination);
+        // A write to a connection that was reset says EPIPE; it is the same reset.
+        let errno = if reset { libc::ECONNRESET } else { error.raw_os_error().unwrap_or(libc::EIO) };
+        let _ = self.broken.compare_exchange(0, errno, Relaxed, Relaxed);
+        if reset { io::Error::from_raw_os_error(libc::ECONNRESET) } else { error }
+    }
+
+    fn poll_taps(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.tapped {
+            return Poll::Ready(());
+        }
+        for tap in self.session.observers().taps() {
+            ready!(tap.poll_ready(cx));
+        }
+        Poll::Ready(())
+    }
+
+    fn observe(&self, direction: Direction, bytes: &[u8]) {
+        self.session.meter().add(direction, bytes.len());
+        if self.tapped {
+            let now = Instant::now();
+            self.session.observers().taps().iter().for_each(|tap| tap.bytes(now, self.session.id(), direction, bytes));
+        }
+    }
+
+    fn emit_end(&self, direction: Direction) {
+        if self.session.observers().wants_talk() {
+            self.session.observers().emit(|| Event::End { session: self.session.id(), direction });
+        }
+    }
+
+    fn tcp_facts(&self) -> Option<TcpFacts> {
+        self.descriptor().and_then(|fd| sys::tcp_facts(fd).ok())
+    }
+
+    /// Returns what there is to say about the session, without ending it.
+    pub(crate) fn report(&self) -> SessionReport {
+        let session = &self.session;
+        SessionReport {
+            session: session.id(),
+            role: session.role(),
+            peer: session.peer().clone(),
+            termination: session.termination().unwrap_or(our_close(session.role())),
+            to_server_bytes: session.meter().bytes(Direction::ToServer),
+            to_client_bytes: session.meter().bytes(Direction::ToClient),
+            duration: session.age(),
+            tcp: if session.observers().wants_talk() { self.tcp_facts() } else { None },
+        }
+    }
+
+    /// Says that the session is over, once. The socket is still open, so that the kernel can still be asked.
+    pub(crate) fn finish(&self) {
+        if !self.reported.swap(true, Relaxed) && self.session.observers().wants_talk() {
+            let report = Box::new(self.report());
+            self.session.observers().emit(|| Event::Closed(report));
+        }
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+fn our_close(role: Role) -> Termination {
+    match role {
+        Role::Client => Termination::ClientClosed,
+        Role::Server => Termination::ServerClosed,
+    }
+}
+
+fn peer_close(role: Role) -> Termination {
+    match role {
+        Role::Client => Termination::ServerClosed,
+        Role::Server => Termination::ClientClosed,
+    }
+}
+
+fn peer_reset(role: Role) -> Termination {
+    match role {
+        Role::Client => Termination::ServerReset,
+        Role::Server => Termination::ClientReset,
+    }
+}

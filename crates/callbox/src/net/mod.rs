@@ -1,0 +1,11 @@
+//! The network itself: sockets, streams, listeners, names.
+
+pub(crate) mod admit;
+pub mod closing;
+pub mod connect;
+pub(crate) mod edge;
+pub mod listener;
+pub mod resolve;
+pub mod socket;
+pub mod stream;
+pub mod sys;

@@ -1,0 +1,135 @@
+//! The passive open: accepts many connections and hands each to a handler.
+//!
+//! ```no_run
+//! use callbox::{Server, Stream};
+//!
+//! # async fn example() -> callbox::Result<()> {
+//! let server = Server::bind("127.0.0.1:8848").await?;
+//! println!("listening on {}", server.local_addrs()[0]);
+//! let reply = |_session, mut stream: Stream| async move {
+//!     while let Some(data) = stream.chunk().await? {
+//!         println!("received {data:?}");
+//!         stream.write_all(b"thank you !").await?;
+//!     }
+//!     Ok(())
+//! };
+//! server.run(reply, std::future::pending()).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod accept;
+mod first;
+mod options;
+mod running;
+mod shared;
+mod sweep;
+mod totals;
+
+pub use options::{BACKLOG, RESERVED_DESCRIPTORS, ServerOptions, WhenFull};
+pub use running::Running;
+pub use totals::{Report, SessionSnapshot, Snapshot};
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use crate::addr::Addr;
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::handle::Handler;
+use crate::net::listener::Listener;
+use crate::observers::Observers;
+
+/// A bound server that has not accepted anything yet.
+pub struct Server {
+    listeners: Vec<Listener>,
+    addrs: Vec<Addr>,
+    options: ServerOptions,
+    observers: Observers,
+}
+
+impl Server {
+    /// Binds `addr` with the default options: bound and known before anything runs. `:port` binds both families.
+    ///
+    /// # Errors
+    ///
+    /// An address that cannot be read, is in use, is not this machine's, or is forbidden.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what was bound.
+    pub async fn bind<A>(addr: A) -> Result<Server>
+    where
+        A: TryInto<Addr>,
+        Error: From<A::Error>,
+    {
+        Server::bind_with(addr, ServerOptions::default(), Observers::none()).await
+    }
+
+    /// Binds `addr` with options, watched by `observers`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::bind`]; also a socket option that the system refuses.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what was bound.
+    pub async fn bind_with<A>(addr: A, options: ServerOptions, observers: Observers) -> Result<Server>
+    where
+        A: TryInto<Addr>,
+        Error: From<A::Error>,
+    {
+        let addr = addr.try_into()?;
+        let bound = Listener::bind(&addr, &options.socket, options.backlog, options.family).await?;
+        for message in bound.notices {
+            observers.emit(|| Event::Notice { message });
+        }
+        let addrs = bound.listeners.iter().map(|listener| listener.addr().clone()).collect();
+        Ok(Server { listeners: bound.listeners, addrs, options, observers })
+    }
+
+    /// Returns the bound addresses, with the real ports.
+    pub fn local_addrs(&self) -> &[Addr] {
+        &self.addrs
+    }
+
+    /// Returns the listening sockets, for asking the kernel about them.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.listeners.iter().map(Listener::descriptor)
+    }
+
+    /// Accepts and serves until `shutdown` is ready or the sessions asked for are done; then drains: whoever is
+    /// connected or queued is served, the rest gets our end of stream at the drain deadline and a reset two seconds
+    /// later.
+    ///
+    /// # Errors
+    ///
+    /// When the listener itself fails. Failures of single sessions end those sessions alone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the listeners and aborts all sessions.
+    pub async fn run(self, handler: impl Handler, shutdown: impl Future<Output = ()>) -> Result<Report> {
+        let running = self.spawn(handler);
+        tokio::select! {
+            biased;
+            () = shutdown => {}
+            result = running.finished() => return result,
+        }
+        running.drain().await
+    }
+
+    /// Starts accepting and serving, and returns the means to steer it.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn spawn(self, handler: impl Handler) -> Running {
+        let shared = shared::Shared::new(self.options, self.observers);
+        running::start(Arc::new(shared), Arc::new(handler), self.listeners, self.addrs)
+    }
+}
+
+#[cfg(test)]
+mod tests;

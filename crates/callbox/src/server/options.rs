@@ -1,0 +1,85 @@
+//! What a server may be told.
+
+use std::time::Duration;
+
+use crate::net::closing::Closing;
+use crate::net::resolve::Family;
+use crate::net::socket::Options;
+use crate::workers::Workers;
+
+/// Connections the kernel may queue before they are accepted; it caps this at `somaxconn`.
+pub const BACKLOG: u32 = 1024;
+/// Descriptors kept back from connections: standard streams, listeners, event queues, files, name lookups.
+pub const RESERVED_DESCRIPTORS: u64 = 64;
+
+/// How a server behaves. Every limit that is hit has a counter in the [`Report`](super::Report).
+#[derive(Clone)]
+pub struct ServerOptions {
+    /// Options of every connection's socket.
+    pub socket: Options,
+    /// Which of an address's families are bound.
+    pub family: Family,
+    /// Connections the kernel may queue before they are accepted.
+    pub backlog: u32,
+    /// Connections open at once; `None` computes it from the descriptor limit.
+    pub max_connections: Option<usize>,
+    /// Descriptors that one connection needs, for that computation.
+    pub descriptors_per_connection: u64,
+    /// What happens to connections beyond that.
+    pub when_full: WhenFull,
+    /// Connections open at once from one address; `None` is no limit.
+    pub max_per_ip: Option<usize>,
+    /// Accept no more after this many sessions; `None` goes on.
+    pub sessions: Option<u64>,
+    /// End a session when no byte went either way for this long; `None` never.
+    pub idle_timeout: Option<Duration>,
+    /// Abort a session whose peer takes nothing for this long; `None` never.
+    pub write_stall_timeout: Option<Duration>,
+    /// How long a draining server waits for its sessions.
+    pub drain: Duration,
+    /// How a session that ends listens to a peer that goes on sending.
+    pub closing: Closing,
+    /// Where sessions run; `None` is the caller's runtime.
+    pub workers: Option<Workers>,
+}
+
+impl Default for ServerOptions {
+    fn default() -> ServerOptions {
+        ServerOptions {
+            socket: Options::default(),
+            family: Family::Any,
+            backlog: BACKLOG,
+            max_connections: None,
+            descriptors_per_connection: 1,
+            when_full: WhenFull::Wait,
+            max_per_ip: None,
+            sessions: None,
+            idle_timeout: Some(Duration::from_secs(600)),
+            write_stall_timeout: Some(Duration::from_secs(60)),
+            drain: Duration::from_secs(10),
+            closing: Closing::default(),
+            workers: None,
+        }
+    }
+}
+
+impl ServerOptions {
+    /// Returns how many connections may be open at once: as asked for, else what the descriptor limit leaves room for.
+    pub fn connection_limit(&self) -> usize {
+        self.max_connections.unwrap_or_else(|| {
+            let nofile = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+            let room = nofile.saturating_sub(RESERVED_DESCRIPTORS) / self.descriptors_per_connection.max(1);
+            usize::try_from(room).unwrap_or(usize::MAX).max(1)
+        })
+    }
+}
+
+/// What happens to a connection when as many as allowed are open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// It waits in the kernel's queue until another ends.
+    #[default]
+    Wait,
+    /// It is reset at once.
+    Refuse,
+}

@@ -1,0 +1,88 @@
+//! What a server has done so far, in numbers that never come from events.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::addr::Addr;
+use crate::event::Refusal;
+use crate::report::{SessionId, SessionReport};
+
+/// The totals of sessions that are over, and how often each limit was hit.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    pub(super) accepted: AtomicU64,
+    pub(super) refused: AtomicU64,
+    pub(super) to_server_bytes: AtomicU64,
+    pub(super) to_client_bytes: AtomicU64,
+    limits: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl Totals {
+    pub(super) fn add(&self, report: &SessionReport) {
+        self.to_server_bytes.fetch_add(report.to_server_bytes, Relaxed);
+        self.to_client_bytes.fetch_add(report.to_client_bytes, Relaxed);
+    }
+
+    pub(super) fn refuse(&self, reason: Refusal) {
+        self.refused.fetch_add(1, Relaxed);
+        self.hit(reason.name());
+    }
+
+    /// Counts that a limit was hit.
+    pub(super) fn hit(&self, limit: &'static str) {
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner).entry(limit).or_default() += 1;
+    }
+
+    pub(super) fn limits(&self) -> BTreeMap<&'static str, u64> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What a server did, when it is over.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Connections that became sessions; those turned away are not among them.
+    pub sessions: u64,
+    /// Connections turned away.
+    pub refused: u64,
+    /// Bytes from clients to the server.
+    pub to_server_bytes: u64,
+    /// Bytes from the server to clients.
+    pub to_client_bytes: u64,
+    /// From the start to the end.
+    pub duration: Duration,
+    /// Events that were dropped because nobody read them in time.
+    pub lost_events: u64,
+    /// How often each limit was hit; those never hit are not listed.
+    pub limits: BTreeMap<&'static str, u64>,
+    /// Sessions that were still open at the drain deadline.
+    pub undrained: u64,
+}
+
+/// A running server, now.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Totals so far, those of open sessions included.
+    pub report: Report,
+    /// The open sessions, oldest first.
+    pub sessions: Vec<SessionSnapshot>,
+    /// Whether the server accepts.
+    pub accepting: bool,
+}
+
+/// An open session, now.
+#[derive(Debug, Clone)]
+pub struct SessionSnapshot {
+    /// Its number.
+    pub session: SessionId,
+    /// The other end.
+    pub peer: Addr,
+    /// How long it has lasted.
+    pub age: Duration,
+    /// Bytes from the client to the server.
+    pub to_server_bytes: u64,
+    /// Bytes from the server to the client.
+    pub to_client_bytes: u64,
+}

@@ -1,0 +1,22 @@
+//! A passive observer of bytes.
+
+use std::task::{Context, Poll};
+
+use tokio::time::Instant;
+
+use crate::direction::Direction;
+use crate::report::SessionId;
+
+/// Sees every byte that crosses a stream's edge, in the order in which it crossed.
+///
+/// A tap may say "not yet" before bytes move ([`Tap::poll_ready`]), never "no", and cannot change them.
+pub trait Tap: Send + Sync {
+    /// Asks for room; `Pending` holds the bytes back and must wake `cx` later. Only recorders and pipes whose own
+    /// data is the report use this.
+    fn poll_ready(&self, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    /// Shows one chunk that has just crossed the edge. Must return quickly: the session waits.
+    fn bytes(&self, at: Instant, session: SessionId, direction: Direction, bytes: &[u8]);
+}

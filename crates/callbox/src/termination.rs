@@ -1,0 +1,40 @@
+//! Why a session ended and by whom. Normal endings are data, not errors.
+
+macro_rules! terminations {
+    ($($variant:ident $name:literal $doc:literal,)*) => {
+        /// Why a session ended and by whom: whose FIN or RST came first, or our own reason.
+        ///
+        /// More reasons may be added.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        #[non_exhaustive]
+        pub enum Termination { $(#[doc = $doc] $variant,)* }
+
+        impl Termination {
+            pub(crate) const ALL: &'static [Termination] = &[$(Termination::$variant,)*];
+
+            /// Returns the name used in events.
+            pub fn name(self) -> &'static str {
+                match self { $(Termination::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+terminations! {
+    ClientClosed "client_closed" "The client's FIN came first.",
+    ServerClosed "server_closed" "The server's FIN came first.",
+    ClientReset "client_reset" "The client aborted.",
+    ServerReset "server_reset" "The server aborted.",
+    CountReached "count_reached" "The number of chunks asked for has been received.",
+    ExpectMet "expect_met" "Every expected pattern has been seen.",
+    LingerOver "linger_over" "The time allowed after our end of stream ran out.",
+    Timeout "timeout" "The deadline of the whole run passed.",
+    IdleTimeout "idle_timeout" "No byte in either direction for too long.",
+    WriteStall "write_stall" "The peer took nothing for too long.",
+    Drained "drained" "The drain deadline passed.",
+    Aborted "aborted" "We aborted.",
+    Signal "signal" "A signal ended us.",
+    PeerTimeout "peer_timeout" "Keepalive or the user timeout found the peer gone.",
+    IoError "io_error" "The system reported another error.",
+}

@@ -1,0 +1,70 @@
+//! The load client of `cargo xtask bench`; prints words `name=value`.
+//!
+//! `reference-load echo|cycle|hold ADDR [--connections N] [--workers N] [--size BYTES] [--warm-up-ms N] [--window-ms N]
+//! [--reply TEXT] [--server-pid PID]`
+
+use std::io;
+use std::time::Duration;
+
+use bench_reference::args::Args;
+use bench_reference::histogram::Histogram;
+use bench_reference::load::{cycle, echo, hold};
+use bench_reference::usage::Usage;
+
+fn main() -> io::Result<()> {
+    let args = Args::of_process();
+    let millis = |name, default| Duration::from_millis(args.value(name, default));
+    let (warm_up, window) = (millis("warm-up-ms", 500), millis("window-ms", 3000));
+    let (addr, server_pid) = (args.addr(), args.value("server-pid", 0));
+    match args.word(0) {
+        "echo" => {
+            let plan = echo::Plan {
+                addr,
+                connections: args.value("connections", 64),
+                size_bytes: args.value("size", 64),
+                warm_up,
+                window,
+                server_pid,
+            };
+            let found = echo::run(plan)?;
+            print!(
+                "connections_answered={} connections_silent={} ",
+                found.connections_answered, found.connections_silent
+            );
+            print_counts(found.answered, found.wrong, found.lost);
+            print_times(&found.times, found.window, found.usage);
+        }
+        "cycle" => {
+            let reply = args.value("reply", String::from("thank you !")).into_bytes();
+            let plan = cycle::Plan { addr, workers: args.value("workers", 1), reply, warm_up, window, server_pid };
+            let found = cycle::run(plan)?;
+            print_counts(found.answered, found.wrong, found.lost);
+            print_times(&found.times, found.window, found.usage);
+        }
+        "hold" => hold::run(addr, args.value("connections", 64), io::stdin().lock(), io::stdout())?,
+        other => return Err(io::Error::other(format!("no load is called '{other}'"))),
+    }
+    Ok(())
+}
+
+fn print_counts(answered: u64, wrong: u64, lost: u64) {
+    print!("answered={answered} wrong={wrong} lost={lost} ");
+}
+
+fn print_times(times: &Histogram, window: Duration, usage: Usage) {
+    let micros = |nanos: u64| nanos as f64 / 1e3;
+    println!(
+        "p50_us={:.1} p99_us={:.1} max_us={:.1} window_s={:.4}",
+        micros(times.percentile(0.5)),
+        micros(times.percentile(0.99)),
+        micros(times.max()),
+        window.as_secs_f64(),
+    );
+    println!(
+        "server_cpu_s={:.2} client_cpu_s={:.2} others_cpu_s={:.2} stolen_s={:.2}",
+        usage.server,
+        usage.client,
+        usage.others(),
+        usage.stolen,
+    );
+}

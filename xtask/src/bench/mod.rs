@@ -1,0 +1,65 @@
+//! `cargo xtask bench`: callbox beside its peers, in one run, driven alike.
+//!
+//! Every server runs alone on one core, the load client on another; the order changes from round to round; what is
+//! reported are medians with ranges, and for callbox the ratio to the yardstick of the same round. Nothing here fails
+//! because a figure was missed: it is reported as missed.
+
+mod cycle;
+mod echo;
+mod load;
+mod machine;
+mod memory;
+mod options;
+mod peer;
+mod peers;
+mod report;
+mod rounds;
+mod sample;
+mod server;
+mod setup;
+mod size;
+mod start;
+
+use std::process::ExitCode;
+
+use options::Options;
+use report::{Report, Section};
+
+/// One group of figures.
+type Figure = fn(&setup::Setup) -> Section;
+
+const FIGURES: [(&str, Figure); 5] = [
+    ("echo", echo::measure),
+    ("memory", memory::measure),
+    ("cycle", cycle::measure),
+    ("start", start::measure),
+    ("size", size::measure),
+];
+
+/// Runs the recipe.
+pub(crate) fn run(words: &[&str]) -> ExitCode {
+    let names = FIGURES.map(|(name, _)| name);
+    let options = match Options::parse(words, &names) {
+        Ok(options) => options,
+        Err(message) => {
+            eprintln!("xtask bench: {message}");
+            return ExitCode::from(2);
+        }
+    };
+    let setup = match setup::Setup::prepare(options) {
+        Ok(setup) => setup,
+        Err(message) => {
+            eprintln!("xtask bench: {message}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let chosen = FIGURES.iter().filter(|(name, _)| setup.options.only.as_deref().is_none_or(|only| only == *name));
+    let sections = chosen.map(|(_, measure)| measure(&setup)).collect();
+    let text = Report { setup: &setup, sections }.to_markdown();
+    if let Err(error) = std::fs::write(&setup.options.out, &text) {
+        eprintln!("xtask bench: write {}: {error}", setup.options.out.display());
+        return ExitCode::FAILURE;
+    }
+    println!("\n{text}\nwritten to {}", setup.options.out.display());
+    ExitCode::SUCCESS
+}
