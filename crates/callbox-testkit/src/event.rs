@@ -39,6 +39,8 @@ const FIELDS: &[(&str, &[(&str, Kind)])] = &[
         ],
     ),
     ("lost", &[("count", Kind::Count)]),
+    // Beyond the contract's table: a server says that it drains.
+    ("draining", &[("sessions", Kind::Count)]),
     (
         "summary",
         &[

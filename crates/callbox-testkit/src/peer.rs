@@ -41,6 +41,24 @@ impl Peer {
         Self::new(TcpStream::from(socket))
     }
 
+    /// Connects to `address` and expects to be reset at once, during the handshake or right after it.
+    #[track_caller]
+    pub fn meets_reset(address: SocketAddr) {
+        Self::meets_reset_from(Ipv4Addr::LOCALHOST, address);
+    }
+
+    /// Connects to `address` from `source` and expects to be reset at once.
+    #[track_caller]
+    pub fn meets_reset_from(source: Ipv4Addr, address: SocketAddr) {
+        match connect_from(source.into(), address) {
+            Ok(stream) => {
+                Self::new(stream).expects_reset();
+            }
+            Err(rustix::io::Errno::CONNRESET) => {}
+            Err(error) => panic!("connect {address}: {error}"),
+        }
+    }
+
     /// Wraps a connected stream.
     pub fn new(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(patience())).expect("a deadline");

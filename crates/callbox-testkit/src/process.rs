@@ -48,8 +48,8 @@ impl Process {
         let input = child.stdin.take();
         let mut stdout = child.stdout.take();
         let kept = if held { stdout.take() } else { None };
-        let output = stdout.map(Transcript::drain).unwrap_or_default();
-        let errors = child.stderr.take().map(Transcript::drain).unwrap_or_default();
+        let output = stdout.map_or_else(Transcript::ended_already, Transcript::drain);
+        let errors = child.stderr.take().map_or_else(Transcript::ended_already, Transcript::drain);
         Self { child, line, input, held: kept, output, errors, status: None }
     }
 
@@ -162,7 +162,7 @@ impl Process {
         self.signal(Signal::CONT)
     }
 
-    /// Replaces its soft limits, as `prlimit --pid` does; the hard ones stay.
+    /// Replaces a soft limit, as `prlimit --pid` does, and returns the one before; the hard one stays.
     pub fn limits(&self, resource: Resource, soft: u64) -> u64 {
         let pid = Some(Pid::from_child(&self.child));
         let hard =
@@ -222,17 +222,12 @@ impl Process {
         }
         let status = self.child.wait().expect("own child");
         self.status = Some(status);
+        let waited = start.elapsed();
         // A grandchild may hold the pipes open; what is there by now counts.
         for transcript in [&self.output, &self.errors] {
             transcript.wait(Duration::from_secs(1), |_, ended| ended.then_some(()));
         }
-        Outcome {
-            line: self.line.clone(),
-            status,
-            stdout: self.output.bytes(),
-            stderr: self.errors.text(),
-            waited: start.elapsed(),
-        }
+        Outcome { line: self.line.clone(), status, stdout: self.output.bytes(), stderr: self.errors.text(), waited }
     }
 
     fn ended_within(&self, within: Duration) -> bool {

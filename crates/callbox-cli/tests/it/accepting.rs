@@ -3,12 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use callbox_testkit::{
-    Callbox, Peer, Process, Scratch, Script, Server, deadline, eventually, patience, quick, requires, scaled, skip,
-};
-use rustix::process::Resource;
+use callbox_testkit::{Callbox, Peer, Process, Scratch, Script, Server, deadline, quick, requires, scaled, skip};
 
-use crate::cli::{binary, connect, connected, echoes, serve, served};
+use crate::cli::{binary, connect, connected, echoes, served, served_through};
 use crate::limits::{baseline, descriptors_return};
 
 /// Starts an echo server whose `accept4` fails with `errno` the first `times` times.
@@ -17,12 +14,7 @@ use crate::limits::{baseline, descriptors_return};
 fn failing_accept(errno: &str, times: u32) -> (Process, SocketAddr) {
     let inject = format!("inject=accept4,accept:error={errno}:when=1..{times}");
     let words = ["strace", "-D", "-f", "-q", "-o", "/dev/null", "-e", "trace=accept4,accept", "-e", &inject, "--"];
-    let server = serve(["--echo", "-q", "--ready-file"]);
-    let scratch = Scratch::new();
-    let path = scratch.join("ready");
-    let server = server.arg(&path).through(words).start();
-    let text = eventually("ready", patience(), || std::fs::read_to_string(&path).map_err(|error| error.to_string()));
-    (server, text.trim().parse().expect("an address"))
+    served_through(words, ["--echo", "-q"])
 }
 
 #[test]
@@ -126,26 +118,40 @@ fn row_5_a_full_backlog_delays_clients_and_loses_none() {
     assert_eq!(ledger.summary()["sessions"], count);
 }
 
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// A copy of the binary where nobody may reach it, run as nobody: root has no limit on processes.
+fn nobody_s_own(scratch: &Scratch) -> Callbox {
+    let copy = scratch.program("callbox", std::fs::read(binary()).expect("the binary"));
+    Callbox::new(copy).as_nobody()
+}
+
+/// Limits how many processes the server's user may have, as that user: others may not where rights are few.
+fn limit_processes(server: &Process, soft: &str) {
+    let words = ["--pid".to_owned(), server.pid().to_string(), format!("--nproc={soft}:")];
+    let prlimit = Callbox::new("prlimit").args(words);
+    if is_root() { prlimit.as_nobody() } else { prlimit }.run().exited(0);
+}
+
 #[test]
 fn row_10_a_process_limit_fails_the_child_and_nothing_else() {
     requires!(tool("prlimit"));
     let scratch = Scratch::new();
-    let program = if rustix::process::geteuid().is_root() {
+    if is_root() {
         requires!(tool("setpriv"));
-        let copy = scratch.program("callbox", std::fs::read(binary()).expect("the binary"));
-        Callbox::new(copy).as_nobody()
-    } else {
-        Callbox::new(binary())
-    };
+    }
+    let program = if is_root() { nobody_s_own(&scratch) } else { Callbox::new(binary()) };
     let mut server = program.args(["serve", "127.0.0.1:0", "--exec", "cat"]).start();
     let address = server.ready();
     echoes(address);
-    let before = server.limits(Resource::Nproc, 1);
+    limit_processes(&server, "1");
     let mut unlucky = Peer::connects(address);
     let _ = unlucky.reads_some(1);
     server.says("resource temporarily unavailable");
     server.still_runs();
-    server.limits(Resource::Nproc, before);
+    limit_processes(&server, "1000");
     echoes(address);
     assert_eq!(server.reading().zombies(), 0);
     server.drains();
@@ -155,16 +161,13 @@ fn row_10_a_process_limit_fails_the_child_and_nothing_else() {
 fn row_10_a_process_limit_does_not_touch_servers_without_children() {
     requires!(tool("prlimit"));
     let scratch = Scratch::new();
-    let program = if rustix::process::geteuid().is_root() {
+    if is_root() {
         requires!(tool("setpriv"));
-        let copy = scratch.program("callbox", std::fs::read(binary()).expect("the binary"));
-        Callbox::new(copy).as_nobody()
-    } else {
-        Callbox::new(binary())
-    };
+    }
+    let program = if is_root() { nobody_s_own(&scratch) } else { Callbox::new(binary()) };
     let server = program.args(["serve", "127.0.0.1:0", "--echo"]).start();
     let address = server.ready();
-    server.limits(Resource::Nproc, 1);
+    limit_processes(&server, "1");
     for _ in 0..50 {
         echoes(address);
     }

@@ -1,9 +1,9 @@
 //! The built binary, as every test starts it.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use callbox_testkit::{Callbox, Input, Peer, Process, Script};
+use callbox_testkit::{Callbox, Input, Peer, Process, Scratch, Script, eventually, patience};
 
 /// Returns the binary under test: cargo's own, or the one `CALLBOX_TEST_BINARY` names.
 pub(crate) fn binary() -> PathBuf {
@@ -32,9 +32,29 @@ pub(crate) fn listen<'a>(words: impl IntoIterator<Item = &'a str>) -> Callbox {
 
 /// Starts a server and returns it with its address.
 pub(crate) fn served<'a>(words: impl IntoIterator<Item = &'a str>) -> (Process, SocketAddr) {
-    let server = serve(words).start();
-    let address = server.ready();
-    (server, address)
+    served_through([], words)
+}
+
+/// Starts a server through a wrapper and returns it with its address, read from its ready file: `-q` says no ready
+/// line.
+pub(crate) fn served_through<'a, 'b>(
+    wrapper: impl IntoIterator<Item = &'b str>,
+    words: impl IntoIterator<Item = &'a str>,
+) -> (Process, SocketAddr) {
+    let scratch = Scratch::new();
+    let path = scratch.join("ready");
+    let server = callbox(["serve", "127.0.0.1:0", "--ready-file"]).arg(&path).args(words).through(wrapper);
+    started(server, &path)
+}
+
+/// Starts a server that writes its address to `path` and returns it with its address.
+pub(crate) fn started(server: Callbox, path: &Path) -> (Process, SocketAddr) {
+    let mut server = server.start();
+    let text = eventually("the ready file", patience(), || {
+        server.still_runs();
+        std::fs::read_to_string(path).map_err(|error| error.to_string())
+    });
+    (server, text.trim().parse().unwrap_or_else(|error| panic!("one address in {text:?}: {error}")))
 }
 
 /// Starts `connect` against `part`, played by the test; standard input is a pipe.

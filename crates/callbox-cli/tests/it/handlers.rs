@@ -80,14 +80,14 @@ pub(crate) fn rfc_864(length: usize) -> Vec<u8> {
 fn traffic_is_shown_as_lines_with_session_and_direction() {
     let (server, address) = served([]);
     let mut first = Peer::connects(address);
-    first.sends("hello").expects("thank you !");
-    server.shows("#1 > hello\n#1 < thank you !\n");
+    first.sends("good day").expects("thank you !");
+    server.shows("#1 > good day\n#1 < thank you !\n");
     Peer::connects(address).sends("two\nlines").expects("thank you !").ends().expects_end();
     server.shows("#2 > two\\nlines\n#2 < thank you !\n");
     first.ends().expects_end();
     let outcome = server.drains();
-    assert_eq!(outcome.stdout, b"#1 > hello\n#1 < thank you !\n#2 > two\\nlines\n#2 < thank you !\n");
-    assert!(!outcome.stderr.contains("hello"), "talk is not traffic: {}", outcome.stderr);
+    assert_eq!(outcome.stdout, b"#1 > good day\n#1 < thank you !\n#2 > two\\nlines\n#2 < thank you !\n");
+    assert!(!outcome.stderr.contains("good day"), "talk is not traffic: {}", outcome.stderr);
 }
 
 #[test]

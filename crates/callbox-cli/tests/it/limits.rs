@@ -3,10 +3,10 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use callbox_testkit::{Peer, Process, eventually, patience, quick, requires, scaled};
+use callbox_testkit::{Peer, Process, eventually, quick, requires, scaled};
 use rustix::process::Resource;
 
-use crate::cli::{echoes, serve, served};
+use crate::cli::{echoes, served, served_through};
 
 /// Waits until the server's descriptors are back to `baseline`.
 #[track_caller]
@@ -29,8 +29,7 @@ pub(crate) fn baseline(server: &Process, address: std::net::SocketAddr) -> usize
 #[test]
 fn row_1_a_small_descriptor_limit_makes_clients_wait_and_all_are_served() {
     requires!(tool("prlimit"), descriptors(2_000));
-    let server = serve(["--echo", "-q", "--json"]).descriptors(256, 256).start();
-    let address = server.event("listening", |_| true)["address"].as_str().expect("text").parse().expect("numeric");
+    let (server, address) = served_through(["prlimit", "--nofile=256:256", "--"], ["--echo", "-q", "--json"]);
     let baseline = baseline(&server, address);
     let count = if quick() { 400 } else { 1_000 };
     let mut clients: Vec<Peer> = (0..count).map(|_| Peer::connects(address)).collect();
@@ -125,7 +124,7 @@ fn row_7_at_max_connections_refuse_resets_the_rest_at_once() {
     let full = server.reading().descriptors();
     for _ in 0..50 {
         let start = Instant::now();
-        Peer::connects(address).expects_reset();
+        Peer::meets_reset(address);
         assert!(start.elapsed() < scaled(Duration::from_millis(50)), "reset after {:?}", start.elapsed());
     }
     descriptors_return(&server, full);
@@ -146,14 +145,14 @@ fn row_8_a_limit_per_address_caps_one_source_and_leaves_the_others_alone() {
     let (server, address) = served(["--echo", "--json", "--max-per-ip", "5"]);
     let (greedy, modest) = (Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3));
     let count = if quick() { 40 } else { 200 };
-    let mut many: Vec<Peer> = (0..count).map(|_| Peer::connects_from(greedy, address)).collect();
+    let mut many: Vec<Peer> = (0..5).map(|_| Peer::connects_from(greedy, address)).collect();
+    for _ in 5..count {
+        Peer::meets_reset_from(greedy, address);
+    }
     server.events_where("refused", count - 5, |event| event["reason"] == "per_ip");
     let mut few: Vec<Peer> = (0..5).map(|_| Peer::connects_from(modest, address)).collect();
-    for client in few.iter_mut().chain(&mut many[..5]) {
+    for client in few.iter_mut().chain(&mut many) {
         client.sends("mine").expects("mine").ends().expects_end();
-    }
-    for client in &mut many[5..] {
-        client.expects_reset();
     }
     let ledger = server.drains().ledger();
     ledger.balances();
@@ -172,7 +171,7 @@ fn row_9_refusals_leak_no_descriptor() {
     for number in 0..if quick() { 500 } else { 5_000 } {
         // From several addresses, so that the client's own ports are not what runs out.
         let source = Ipv4Addr::new(127, 0, 1, (number % 4) as u8 + 1);
-        Peer::connects_from(source, address).expects_reset();
+        Peer::meets_reset_from(source, address);
     }
     only.ends().expects_end();
     descriptors_return(&server, baseline);
@@ -264,11 +263,7 @@ fn a_byte_in_either_direction_keeps_a_client_from_being_idle() {
 #[test]
 fn the_soft_limit_on_descriptors_is_raised_to_the_hard_one() {
     requires!(tool("prlimit"));
-    let server = serve(["--echo", "-q", "--ready-file"]);
-    let scratch = callbox_testkit::Scratch::new();
-    let path = scratch.join("ready");
-    let server = server.arg(&path).descriptors(64, 512).start();
-    eventually("ready", patience(), || std::fs::read_to_string(&path).map_err(|error| error.to_string()));
+    let (server, _) = served_through(["prlimit", "--nofile=64:512", "--"], ["--echo"]);
     assert_eq!(server.reading().descriptor_limits().0, 512, "the soft limit is raised to the hard one");
     server.drains();
 }

@@ -93,12 +93,12 @@ fn an_expectation_not_met_by_the_end_is_exit_1_and_says_what_came_instead() {
 
 #[test]
 fn an_expectation_not_met_in_time_is_exit_1() {
-    let (address, _peer) = Script::serves(|mut peer| {
+    let (client, _peer) = connected(["--expect", "hello", "--timeout", "300ms"], |mut peer| {
         peer.sends("almost").expects_end();
     });
     let start = Instant::now();
-    connect(address, ["--expect", "hello", "--timeout", "300ms"]).run().exited(1).wrote("almost").said("almost");
-    assert!(start.elapsed() >= Duration::from_millis(300));
+    client.ends_with_input_open().exited(1).wrote("almost").said("almost");
+    assert!(start.elapsed() >= Duration::from_millis(250), "{:?}", start.elapsed());
 }
 
 #[test]

@@ -9,7 +9,8 @@ fn tour(words: &[&str]) -> Outcome {
 }
 
 fn is_chinese(text: &str) -> bool {
-    text.chars().any(|character| ('\u{4e00}'..='\u{9fff}').contains(&character))
+    // One character is what the tour cuts in two, in any language.
+    text.chars().filter(|character| ('\u{4e00}'..='\u{9fff}').contains(character)).count() > 10
 }
 
 #[test]

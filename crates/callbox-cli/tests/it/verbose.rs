@@ -63,7 +63,7 @@ fn v_closes_a_client_s_session_alike_and_tells_the_phases_of_connecting() {
 #[test]
 fn without_v_a_good_conversation_has_no_closing_line() {
     let (address, _peer) = Script::serves(|mut peer| {
-        peer.sends("thank you !").ends();
+        peer.expects("hello").expects_end().sends("thank you !").ends();
     });
     connect(address, ["--send", "hello"]).run().exited(0).never_said("retrans");
 }
@@ -77,7 +77,7 @@ fn vv_tells_the_effective_socket_options() {
     for word in ["nodelay", "keepalive", "33"] {
         assert!(text.contains(word), "{word} in {text}");
     }
-    let listener = listen(["-vv", "--nodelay", "off"]).start();
+    let listener = listen(["-vv", "--no-nodelay"]).start();
     Peer::connects(listener.ready()).ends().expects_end();
     let text = listener.exits(0).stderr.to_lowercase();
     assert!(text.contains("nodelay"), "{text}");
