@@ -29,6 +29,7 @@ impl Meter {
     }
 
     /// Adds one chunk of `bytes` bytes.
+    #[inline(always)]
     pub(crate) fn add(&self, direction: Direction, bytes: usize) {
         let count = self.count(direction);
         count.bytes.store(count.bytes.load(Relaxed) + bytes as u64, Relaxed);

@@ -13,8 +13,12 @@ use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
 
-/// Events taken from the kernel at once: what belongs to so many sessions is still in the cache when they run.
-const EVENTS_PER_TICK: usize = 256;
+/// Events taken from the kernel at once. What belongs to so many sessions is still in the cache when they run a moment
+/// later; with many more, noting that a session is ready and running it each fetch it from memory.
+const EVENTS_PER_TICK: usize = 64;
+/// Tasks run before the kernel is asked again although some are still waiting: more than one batch of events, so that
+/// batches do not pile up, and few enough that bulk sessions delay the others by milliseconds at most.
+const TASKS_PER_TICK: u32 = 128;
 
 /// The runtimes that sessions run on; cheap to clone. Dropping the last clone ends the threads it started, and with
 /// them the sessions that still run there.
@@ -139,7 +143,11 @@ impl Drop for Inner {
 ///
 /// When the system lacks descriptors for the event queue.
 pub fn runtime() -> io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().max_io_events_per_tick(EVENTS_PER_TICK).build()
+    Builder::new_current_thread()
+        .enable_all()
+        .max_io_events_per_tick(EVENTS_PER_TICK)
+        .event_interval(TASKS_PER_TICK)
+        .build()
 }
 
 fn start(number: usize) -> io::Result<(Handle, Thread)> {

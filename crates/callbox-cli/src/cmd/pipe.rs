@@ -92,6 +92,13 @@ pub async fn run(
 ) -> (Result<u8, Failure>, Report) {
     let session = stream.session().clone();
     let terminal = args.input_is_terminal();
+    if terminal {
+        let peer = session.peer();
+        match session.role() {
+            Role::Client => app.say(format!("connected to {peer}; Ctrl-D ends what you send")),
+            Role::Server => app.say(format!("connected from {peer}; Ctrl-D ends what you send")),
+        }
+    }
     let result = match app.output.json {
         true => {
             let mut output = output::InsideEvents::new(app.status());

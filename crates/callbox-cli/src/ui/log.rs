@@ -91,7 +91,10 @@ impl Log {
             Event::Suspended if talk => self.say("suspended: no new connections; SIGUSR2 resumes"),
             Event::Resumed if talk => self.say("resumed"),
             Event::Draining { sessions } if talk => {
-                self.say(&format!("draining: waiting for {sessions} open session{}", plural(*sessions as u64)));
+                self.say(&format!(
+                    "draining: waiting for {sessions} open session{}; a second signal ends at once",
+                    plural(*sessions as u64)
+                ));
             }
             Event::Notice { message } if talk => self.say(&safe(message)),
             Event::Child { session, message } if talk => self.say(&format!("{session} ! {}", escape(message))),

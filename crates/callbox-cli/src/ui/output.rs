@@ -1,6 +1,6 @@
 //! The byte pipe's output: standard output, written by a thread, so that a full pipe blocks nobody else.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -38,10 +38,11 @@ impl Stdout {
         let (jobs, queue) = mpsc::channel(CHUNKS);
         let failure = Arc::new(Mutex::new(None));
         let printer = escape.then(|| Printer::new(Lines::Pass));
+        let terminal = io::stdout().is_terminal();
         let thread = std::thread::Builder::new().name("callbox-output".into()).spawn({
             let failure = failure.clone();
             move || {
-                if let Err(error) = work(queue, printer) {
+                if let Err(error) = work(queue, printer, terminal) {
                     *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 }
             }
@@ -100,14 +101,20 @@ fn watch() -> Option<AsyncFd<OwnedFd>> {
     callbox::net::sys::register(copy, Interest::ERROR).ok()
 }
 
-fn work(mut queue: mpsc::Receiver<Job>, mut printer: Option<Printer>) -> io::Result<()> {
+fn work(mut queue: mpsc::Receiver<Job>, mut printer: Option<Printer>, terminal: bool) -> io::Result<()> {
     let mut text = String::new();
+    let write = |bytes: &[u8]| {
+        if terminal {
+            super::note_cursor(bytes);
+        }
+        write_all(bytes)
+    };
     while let Some(job) = queue.blocking_recv() {
         match (job, &mut printer) {
-            (Job::Write(chunk), None) => write_all(&chunk)?,
+            (Job::Write(chunk), None) => write(&chunk)?,
             (Job::Write(chunk), Some(printer)) => {
                 printer.push(&chunk, &mut text);
-                write_all(text.as_bytes())?;
+                write(text.as_bytes())?;
                 text.clear();
             }
             (Job::Flush(done), _) => {
@@ -116,7 +123,7 @@ fn work(mut queue: mpsc::Receiver<Job>, mut printer: Option<Printer>) -> io::Res
             (Job::End(done), printer) => {
                 if let Some(printer) = printer {
                     printer.finish(&mut text);
-                    write_all(text.as_bytes())?;
+                    write(text.as_bytes())?;
                     text.clear();
                 }
                 let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::WRONLY, rustix::fs::Mode::empty())?;

@@ -65,6 +65,7 @@ impl Io {
         matches!(self, Io::Joined(joined) if joined.reset.as_ref().is_some_and(|reset| reset.load(Relaxed)))
     }
 
+    #[inline(always)]
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         match self {
             Io::Socket(socket) => poll_recv(socket, cx, buffer),
@@ -82,6 +83,7 @@ impl Io {
 ///
 /// The read happens inside `try_io`, so readiness that arrives meanwhile is not cleared. An end of stream is never
 /// cleared by tokio, so it is seen by the next call.
+#[inline(always)]
 fn poll_recv(socket: &AsyncFd<OwnedFd>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
     loop {
         let mut guard = ready!(socket.poll_read_ready(cx))?;
@@ -103,6 +105,22 @@ fn poll_recv(socket: &AsyncFd<OwnedFd>, cx: &mut Context<'_>, buffer: &mut [u8])
     }
 }
 
+fn poll_send(socket: &AsyncFd<OwnedFd>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    loop {
+        let mut guard = ready!(socket.poll_write_ready(cx))?;
+        match guard.try_io(|fd| Ok(rustix::net::send(fd, bytes, SendFlags::NOSIGNAL)?)) {
+            Ok(Err(error)) if is_passing(&error) => {}
+            Ok(result) => return Poll::Ready(result),
+            Err(_would_block) => {}
+        }
+    }
+}
+
+/// Tells whether trying again later is all there is to do.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
 /// Everything about one stream except its public face.
 ///
 /// What every chunk touches comes first and together, as in the session's facts.
@@ -120,6 +138,8 @@ pub(crate) struct Edge {
     reported: AtomicBool,
     /// Whether anybody taps the bytes; most often nobody does.
     tapped: bool,
+    /// The session's, at hand.
+    role: Role,
     swept: Swept,
 }
 
@@ -138,6 +158,7 @@ impl Edge {
     pub(crate) fn new(io: Io, session: Session) -> Edge {
         Edge {
             tapped: !session.observers().taps().is_empty(),
+            role: session.role(),
             io,
             session,
             broken: AtomicI32::new(0),
@@ -193,6 +214,7 @@ impl Edge {
         self.is_over() || self.is_read_ended()
     }
 
+    #[inline(always)]
     pub(crate) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if self.is_read_ended() || buffer.is_empty() {
             return Poll::Ready(Ok(0));
@@ -205,10 +227,11 @@ impl Edge {
         if read == 0 {
             return Poll::Ready(self.inbound_ended().map(|()| 0));
         }
-        self.observe(self.session.role().inbound(), &buffer[..read]);
+        self.observe(self.role.inbound(), &buffer[..read]);
         Poll::Ready(Ok(read))
     }
 
+    #[inline(always)]
     pub(crate) fn poll_chunk_with<R>(
         &self,
         cx: &mut Context<'_>,
@@ -220,55 +243,50 @@ impl Edge {
         })
     }
 
+    /// Sends what fits now.
+    ///
+    /// The common case is here and inlined: after a system call the processor has forgotten where functions return
+    /// to, so each level of calls above it costs more than the call itself.
+    #[inline(always)]
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let simple = !self.tapped
+            && !self.write_ended.load(Relaxed)
+            && !self.write_blocked.load(Relaxed)
+            && !self.aborted.load(Relaxed);
+        match &self.io {
+            // Tried at once, without asking for readiness first: a socket almost always has room.
+            Io::Socket(socket) if simple => match rustix::net::send(socket.get_ref(), bytes, SendFlags::NOSIGNAL) {
+                Ok(sent) => {
+                    self.session.meter().add(self.role.outbound(), sent);
+                    Poll::Ready(Ok(sent))
+                }
+                Err(errno) => self.poll_write_slow(cx, bytes, Some(errno.into())),
+            },
+            _ => self.poll_write_slow(cx, bytes, None),
+        }
+    }
+
+    /// Everything but the common case; `tried` is what sending at once has met.
+    #[cold]
+    fn poll_write_slow(&self, cx: &mut Context<'_>, bytes: &[u8], tried: Option<io::Error>) -> Poll<io::Result<usize>> {
         if self.write_ended.load(Relaxed) || self.aborted.load(Relaxed) {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidInput, "our end of stream has been sent")));
         }
         ready!(self.poll_taps(cx));
-        let result = match &self.io {
-            Io::Socket(socket) => self.poll_socket_write(socket, cx, bytes),
-            Io::Joined(joined) => {
+        let result = match (&self.io, tried) {
+            (_, Some(error)) if !is_passing(&error) => Poll::Ready(Err(error)),
+            (Io::Socket(socket), _) => poll_send(socket, cx, bytes),
+            (Io::Joined(joined), _) => {
                 joined.writer.lock().unwrap_or_else(PoisonError::into_inner).as_mut().poll_write(cx, bytes)
             }
         };
-        match result {
-            Poll::Pending => {
-                self.write_blocked.store(true, Relaxed);
-                Poll::Pending
-            }
-            Poll::Ready(Ok(written)) => {
-                if self.is_write_blocked() {
-                    self.write_blocked.store(false, Relaxed);
-                }
-                self.observe(self.session.role().outbound(), &bytes[..written]);
+        self.write_blocked.store(result.is_pending(), Relaxed);
+        match ready!(result) {
+            Ok(written) => {
+                self.observe(self.role.outbound(), &bytes[..written]);
                 Poll::Ready(Ok(written))
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.latch(error))),
-        }
-    }
-
-    /// Tries at once, without asking for readiness first: a socket almost always has room.
-    fn poll_socket_write(
-        &self,
-        socket: &AsyncFd<OwnedFd>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let send = |fd: &OwnedFd| rustix::net::send(fd, bytes, SendFlags::NOSIGNAL).map_err(io::Error::from);
-        if !self.is_write_blocked() {
-            match send(socket.get_ref()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return Poll::Ready(result),
-            }
-        }
-        loop {
-            let mut guard = ready!(socket.poll_write_ready(cx))?;
-            match guard.try_io(|fd| send(fd.get_ref())) {
-                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(result) => return Poll::Ready(result),
-                Err(_would_block) => {}
-            }
+            Err(error) => Poll::Ready(Err(self.latch(error))),
         }
     }
 
@@ -294,8 +312,8 @@ impl Edge {
             Err(error) => Poll::Ready(Err(self.latch(error))),
             Ok(()) => {
                 self.write_ended.store(true, Relaxed);
-                self.session.note_end(our_close(self.session.role()));
-                self.emit_end(self.session.role().outbound());
+                self.session.note_end(our_close(self.role));
+                self.emit_end(self.role.outbound());
                 Poll::Ready(Ok(()))
             }
         }
@@ -349,8 +367,8 @@ impl Edge {
             0 if self.io.was_reset() => Err(self.latch(io::ErrorKind::ConnectionReset.into())),
             0 => {
                 self.read_ended.store(true, Relaxed);
-                self.session.note_end(peer_close(self.session.role()));
-                self.emit_end(self.session.role().inbound());
+                self.session.note_end(peer_close(self.role));
+                self.emit_end(self.role.inbound());
                 Ok(())
             }
             errno => Err(io::Error::from_raw_os_error(errno)),
@@ -368,7 +386,7 @@ impl Edge {
             io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable
         );
         let termination = match (reset, gone) {
-            (true, _) => peer_reset(self.session.role()),
+            (true, _) => peer_reset(self.role),
             (_, true) => Termination::PeerTimeout,
             _ => Termination::IoError,
         };
@@ -389,6 +407,7 @@ impl Edge {
         Poll::Ready(())
     }
 
+    #[inline(always)]
     fn observe(&self, direction: Direction, bytes: &[u8]) {
         self.session.meter().add(direction, bytes.len());
         if self.tapped {

@@ -160,6 +160,7 @@ impl Stream {
     }
 
     /// Receives without a buffer of the caller's: hands the bytes to `take` while they are in the thread's shared one.
+    #[inline(always)]
     pub(crate) fn poll_chunk_with<R>(
         &self,
         cx: &mut Context<'_>,
@@ -169,6 +170,7 @@ impl Stream {
     }
 
     /// Sends what fits now.
+    #[inline(always)]
     pub(crate) fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
         self.edge.poll_write(cx, bytes).map_err(|error| self.edge.failed("write", error))
     }

@@ -3,6 +3,7 @@
 //! Admission comes before accepting: who does not fit waits in the kernel's queue. Accept errors are sorted, and none
 //! ends the server by accident.
 
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
@@ -160,10 +161,8 @@ impl<H: Handler> Acceptor<H> {
             if self.room().await == Room::ModeChanged {
                 return Left::Mode;
             }
-            let accepted = tokio::select! {
-                biased;
-                _ = self.mode.changed() => return Left::Mode,
-                accepted = listener.accept() => accepted,
+            let Some(accepted) = self.next(listener).await else {
+                return Left::Mode;
             };
             match accepted {
                 Ok((socket, peer)) => {
@@ -191,6 +190,26 @@ impl<H: Handler> Acceptor<H> {
                 turn = 0;
                 tokio::task::yield_now().await;
             }
+        }
+    }
+
+    /// Accepts the next connection; `None` when the mode has changed.
+    async fn next(&mut self, listener: &Listener) -> Option<io::Result<(OwnedFd, Addr)>> {
+        if self.mode.has_changed().unwrap_or(true) {
+            return None;
+        }
+        // Most often one is there already, and waiting for two things at once costs more than accepting.
+        let at_once = poll_fn(|cx| match listener.poll_accept(cx) {
+            Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+            Poll::Pending => Poll::Ready(None),
+        });
+        if let Some(accepted) = at_once.await {
+            return Some(accepted);
+        }
+        tokio::select! {
+            biased;
+            _ = self.mode.changed() => None,
+            accepted = listener.accept() => Some(accepted),
         }
     }
 
