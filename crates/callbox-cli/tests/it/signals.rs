@@ -250,11 +250,40 @@ fn row_71_a_closed_terminal_ends_a_client_with_129() {
     });
     let client = crate::cli::connect(address, []).on_terminal(&terminal).start();
     terminal.shows("there");
-    let cpu = client.reading().cpu();
     terminal.hangs_up();
     client.ends_with_input_open().exited(129);
     peer.joins();
-    assert!(cpu < scaled(Duration::from_millis(500)), "no spinning on a terminal");
+}
+
+#[test]
+fn row_71_a_client_told_to_ignore_hangups_goes_on_without_spinning() {
+    let mut terminal = Terminal::opens();
+    let (address, peer) = callbox_testkit::Script::serves(|mut peer| {
+        peer.sends("there");
+        peer
+    });
+    // As `nohup` does: an ignored signal stays ignored.
+    let ignoring = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"];
+    let client = crate::cli::connect(address, []).through(ignoring).controlled_by(&terminal).start();
+    client.shows("there");
+    terminal.hangs_up();
+    let mut peer = peer.joins();
+    // A terminal that is gone has no more input.
+    peer.expects_end();
+    let cpu = client.reading().cpu_percent_over(Duration::from_millis(500));
+    assert!(cpu < 5.0, "{cpu:.1} % of a core on a dead terminal");
+    peer.sends(" still").ends();
+    client.exits(0).wrote("there still");
+}
+
+#[test]
+fn a_server_under_nohup_outlives_a_hangup() {
+    let (mut server, address) = crate::cli::served_through(["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"], ["--echo"]);
+    server.signal(Signal::HUP);
+    deadline::let_pass(Duration::from_millis(200));
+    server.still_runs();
+    echoes(address);
+    server.drains();
 }
 
 #[test]
