@@ -199,15 +199,17 @@ fn a_name_that_does_not_exist_is_exit_3() {
 #[test]
 fn source_chooses_the_local_address_and_port() {
     let (address, peer) = Script::serves(|mut peer| {
+        let remote = peer.remote();
         peer.ends();
-        peer.remote()
+        remote
     });
     connect(address, ["--source", "127.0.0.5"]).run().exited(0);
     assert_eq!(peer.joins().ip(), IpAddr::from(Ipv4Addr::new(127, 0, 0, 5)));
 
     let (address, peer) = Script::serves(|mut peer| {
+        let remote = peer.remote();
         peer.ends();
-        peer.remote()
+        remote
     });
     let source = free_address();
     connect(address, ["--source", &source.to_string()]).run().exited(0);
