@@ -10,9 +10,10 @@ use callbox::server::Report;
 
 use crate::args::OutputArgs;
 use crate::exit::{self, Failure};
+use crate::signal::{Ending, Signals};
 use crate::ui::json::Json;
 use crate::ui::log::{Level, Log};
-use crate::ui::thread::{Last, Shower, Status, View};
+use crate::ui::thread::{FLUSH_GRACE, Last, Shower, Shown, Status, View};
 use crate::ui::traffic::Traffic;
 
 /// What a command is for, as far as output goes.
@@ -30,6 +31,7 @@ pub struct App {
     pub output: OutputArgs,
     /// Who watches the library.
     pub observers: Observers,
+    purpose: Purpose,
     bus: Arc<Bus>,
     shower: Shower,
 }
@@ -53,7 +55,7 @@ impl App {
             View::Log(Log::new(level, output.colored(&io::stderr()), traffic))
         };
         let shower = Shower::start(bus.clone(), view).map_err(|error| Failure::local("start a thread", &error))?;
-        Ok(App { output: output.clone(), observers: Observers::on_bus(&bus), bus, shower })
+        Ok(App { output: output.clone(), observers: Observers::on_bus(&bus), purpose, bus, shower })
     }
 
     /// Says something that is talk, after what was said before.
@@ -69,9 +71,21 @@ impl App {
     }
 
     /// Ends the run: shows what is left, the summary where there is one, and the failure; returns the exit code.
-    pub fn finish(self, result: Result<u8, Failure>, summary: Option<Report>) -> u8 {
+    ///
+    /// A pipe's own data is waited for until a signal comes; the lines of a server only for a moment.
+    pub async fn finish(self, result: Result<u8, Failure>, summary: Option<Report>, signals: &mut Signals) -> u8 {
         let error = result.as_ref().err().and_then(|failure| failure.source.clone());
-        let shown = self.shower.finish(Last { error, summary });
+        let timed_out = matches!(&result, Err(failure) if failure.code == exit::TIMED_OUT);
+        let brief = self.purpose == Purpose::Server || timed_out;
+        let mut signalled = None;
+        let patience = async {
+            tokio::select! {
+                biased;
+                ending = signals.ending() => signalled = Some(ending),
+                () = tokio::time::sleep(FLUSH_GRACE), if brief => {}
+            }
+        };
+        let shown = self.shower.finish(Last { error, summary }, patience).await;
         let code = match result {
             Ok(code) => code,
             Err(failure) => {
@@ -81,10 +95,14 @@ impl App {
         };
         match shown {
             // Nobody reads any more, and that is how pipes end.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
-            Err(error) if code == exit::DONE => {
+            Shown::Failed(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
+            Shown::Failed(error) if code == exit::DONE => {
                 Failure::local("write to standard output", &error).print();
                 exit::LOCAL
+            }
+            Shown::Part => {
+                crate::ui::complain("callbox: the last lines were not taken from standard output\n");
+                signalled.map_or(code, Ending::code)
             }
             _ => code,
         }

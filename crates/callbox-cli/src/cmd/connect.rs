@@ -66,16 +66,16 @@ pub fn run(args: &ConnectArgs, output: &OutputArgs) -> Result<u8, Failure> {
         let connected = tokio::select! {
             biased;
             connected = client.connect() => connected.map_err(Failure::from),
-            ending = signals.ending() => return Ok(app.finish(Ok(ending.code()), None)),
+            ending = signals.ending() => return Ok(app.finish(Ok(ending.code()), None, &mut signals).await),
             () = pipe::until(deadline) => Err(args.pipe.too_late(&format!("connect {addr}"))),
         };
         let stream = match connected {
             Ok(stream) => stream,
-            Err(failure) => return Ok(app.finish(Err(failure), None)),
+            Err(failure) => return Ok(app.finish(Err(failure), None, &mut signals).await),
         };
         show_options(&app, &stream);
         let (result, report) = pipe::run(&app, &args.pipe, stream, &mut signals, deadline).await;
-        Ok(app.finish(result, output.json.then_some(report)))
+        Ok(app.finish(result, output.json.then_some(report), &mut signals).await)
     })
 }
 

@@ -42,23 +42,23 @@ pub fn run(args: &ListenArgs, output: &OutputArgs) -> Result<u8, Failure> {
             ServerOptions { socket: args.socket.options(), family: args.family.family(), ..ServerOptions::default() };
         let server = match Server::bind_with(&addr, options, app.observers.clone()).await {
             Ok(server) => server,
-            Err(error) => return Ok(app.finish(Err(error.into()), None)),
+            Err(error) => return Ok(app.finish(Err(error.into()), None, &mut signals).await),
         };
         if let Err(failure) = super::write_ready_file(args.ready_file.as_deref(), server.local_addrs()) {
-            return Ok(app.finish(Err(failure), None));
+            return Ok(app.finish(Err(failure), None, &mut signals).await);
         }
         let accepted = tokio::select! {
             biased;
             accepted = server.accept_first() => accepted.map_err(Failure::from),
-            ending = signals.ending() => return Ok(app.finish(Ok(ending.code()), None)),
+            ending = signals.ending() => return Ok(app.finish(Ok(ending.code()), None, &mut signals).await),
             () = pipe::until(deadline) => Err(args.pipe.too_late(&format!("listen on {addr}"))),
         };
         let stream = match accepted {
             Ok(stream) => stream,
-            Err(failure) => return Ok(app.finish(Err(failure), None)),
+            Err(failure) => return Ok(app.finish(Err(failure), None, &mut signals).await),
         };
         super::connect::show_options(&app, &stream);
         let (result, report) = pipe::run(&app, &args.pipe, stream, &mut signals, deadline).await;
-        Ok(app.finish(result, output.json.then_some(report)))
+        Ok(app.finish(result, output.json.then_some(report), &mut signals).await)
     })
 }

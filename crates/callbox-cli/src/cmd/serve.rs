@@ -117,15 +117,15 @@ pub fn run(args: &ServeArgs, output: &OutputArgs) -> Result<u8, Failure> {
         let app = App::start(output, Purpose::Server)?;
         let workers = match Workers::per_core() {
             Ok(workers) => workers,
-            Err(error) => return Ok(app.finish(Err(error.into()), None)),
+            Err(error) => return Ok(app.finish(Err(error.into()), None, &mut signals).await),
         };
         let options = options(args, &addr, workers);
         let server = match Server::bind_with(&addr, options, app.observers.clone()).await {
             Ok(server) => server,
-            Err(error) => return Ok(app.finish(Err(error.into()), None)),
+            Err(error) => return Ok(app.finish(Err(error.into()), None, &mut signals).await),
         };
         if let Err(failure) = super::write_ready_file(args.ready_file.as_deref(), server.local_addrs()) {
-            return Ok(app.finish(Err(failure), None));
+            return Ok(app.finish(Err(failure), None, &mut signals).await);
         }
         if output.verbose > 1
             && let Some(Ok(effective)) = server.descriptors().next().map(Effective::of)
@@ -139,7 +139,7 @@ pub fn run(args: &ServeArgs, output: &OutputArgs) -> Result<u8, Failure> {
         if let Some(exec) = exec {
             exec.end_all();
         }
-        Ok(app.finish(result, report))
+        Ok(app.finish(result, report, &mut signals).await)
     })
 }
 

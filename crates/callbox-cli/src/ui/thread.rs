@@ -2,13 +2,12 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use callbox::Error;
 use callbox::bus::Bus;
 use callbox::server::Report;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::json::Json;
 use super::log::Log;
@@ -61,7 +60,8 @@ pub struct Shower {
     bus: Arc<Bus>,
     status: watch::Receiver<Option<i32>>,
     last: Arc<Mutex<Last>>,
-    thread: Option<JoinHandle<()>>,
+    /// Closed when the thread is done.
+    done: oneshot::Receiver<()>,
 }
 
 impl Shower {
@@ -69,11 +69,16 @@ impl Shower {
     pub fn start(bus: Arc<Bus>, view: View) -> io::Result<Shower> {
         let (failed, status) = watch::channel(None);
         let last = Arc::new(Mutex::new(Last::default()));
-        let thread = std::thread::Builder::new().name("callbox-show".into()).spawn({
+        let (ending, done) = oneshot::channel();
+        // Never joined: it may sit in a write that nobody takes, and that must not hold the exit.
+        std::thread::Builder::new().name("callbox-show".into()).spawn({
             let (bus, last) = (bus.clone(), last.clone());
-            move || show(&bus, view, &failed, &last)
+            move || {
+                show(&bus, view, &failed, &last);
+                drop(ending);
+            }
         })?;
-        Ok(Shower { bus, status, last, thread: Some(thread) })
+        Ok(Shower { bus, status, last, done })
     }
 
     /// Returns whether standard output still takes lines.
@@ -81,15 +86,30 @@ impl Shower {
         Status(self.status.clone())
     }
 
-    /// Shows what is left, then the last things, and waits for that.
-    pub fn finish(mut self, last: Last) -> io::Result<()> {
+    /// Shows what is left, then the last things, and waits for that, but not beyond `patience`.
+    pub async fn finish(self, last: Last, patience: impl Future<Output = ()>) -> Shown {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
         self.bus.close();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        tokio::select! {
+            biased;
+            _ = self.done => match Status(self.status).check() {
+                Ok(()) => Shown::All,
+                Err(error) => Shown::Failed(error),
+            },
+            () = patience => Shown::Part,
         }
-        Status(self.status.clone()).check()
     }
+}
+
+/// What became of the last lines.
+#[derive(Debug)]
+pub enum Shown {
+    /// They are written.
+    All,
+    /// Standard output failed.
+    Failed(io::Error),
+    /// Nobody has taken them in time.
+    Part,
 }
 
 fn show(bus: &Bus, mut view: View, failed: &watch::Sender<Option<i32>>, last: &Mutex<Last>) {
@@ -145,5 +165,5 @@ fn show(bus: &Bus, mut view: View, failed: &watch::Sender<Option<i32>>, last: &M
     write(&mut out);
 }
 
-/// How long a command that timed out waits for its output to be taken.
+/// How long a server, or a command that timed out, waits at its end for its output to be taken.
 pub const FLUSH_GRACE: Duration = Duration::from_secs(2);

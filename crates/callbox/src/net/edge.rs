@@ -3,21 +3,19 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::pin::Pin;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use rustix::net::{SendFlags, Shutdown};
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::time::Instant;
 
 use crate::addr::Addr;
 use crate::direction::{Direction, Role};
 use crate::event::Event;
+use crate::net::io::{Io, is_passing, poll_send};
 use crate::net::socket::local_addr;
 use crate::net::sys;
 use crate::report::{SessionReport, TcpFacts};
@@ -30,95 +28,6 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice());
-}
-
-/// Where the bytes really go.
-pub(crate) enum Io {
-    /// A TCP or Unix socket.
-    Socket(AsyncFd<OwnedFd>),
-    /// Any reader with any writer; locked because both halves of a stream may be polled by different tasks.
-    Joined(Box<Joined>),
-}
-
-pub(crate) struct Joined {
-    reader: Mutex<Pin<Box<dyn AsyncRead + Send>>>,
-    writer: Mutex<Pin<Box<dyn AsyncWrite + Send>>>,
-    /// Shared by the two ends of an in-memory pair: one of them has aborted.
-    reset: Option<Arc<AtomicBool>>,
-}
-
-impl Io {
-    pub(crate) fn joined(reader: impl AsyncRead + Send + 'static, writer: impl AsyncWrite + Send + 'static) -> Io {
-        let (reader, writer) = (Mutex::new(Box::pin(reader) as _), Mutex::new(Box::pin(writer) as _));
-        Io::Joined(Box::new(Joined { reader, writer, reset: None }))
-    }
-
-    /// Makes one end of an in-memory pair, which can be aborted as a connection can.
-    pub(crate) fn paired(half: DuplexStream, reset: Arc<AtomicBool>) -> Io {
-        let (reader, writer) = tokio::io::split(half);
-        let (reader, writer) = (Mutex::new(Box::pin(reader) as _), Mutex::new(Box::pin(writer) as _));
-        Io::Joined(Box::new(Joined { reader, writer, reset: Some(reset) }))
-    }
-
-    /// Tells whether the other end of an in-memory pair has aborted.
-    fn was_reset(&self) -> bool {
-        matches!(self, Io::Joined(joined) if joined.reset.as_ref().is_some_and(|reset| reset.load(Relaxed)))
-    }
-
-    #[inline(always)]
-    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        match self {
-            Io::Socket(socket) => poll_recv(socket, cx, buffer),
-            Io::Joined(joined) => {
-                let mut buffer = ReadBuf::new(buffer);
-                let mut reader = joined.reader.lock().unwrap_or_else(PoisonError::into_inner);
-                ready!(reader.as_mut().poll_read(cx, &mut buffer))?;
-                Poll::Ready(Ok(buffer.filled().len()))
-            }
-        }
-    }
-}
-
-/// Receives; a short read takes the readiness with it, which saves the call that would only say "nothing more".
-///
-/// The read happens inside `try_io`, so readiness that arrives meanwhile is not cleared. An end of stream is never
-/// cleared by tokio, so it is seen by the next call.
-#[inline(always)]
-fn poll_recv(socket: &AsyncFd<OwnedFd>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-    loop {
-        let mut guard = ready!(socket.poll_read_ready(cx))?;
-        let mut short = None;
-        let result = guard.try_io(|fd| {
-            let (read, _) = rustix::net::recv(fd, &mut *buffer, RecvFlags::empty())?;
-            if 0 < read && read < buffer.len() {
-                short = Some(read);
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            Ok(read)
-        });
-        match (result, short) {
-            (_, Some(read)) => return Poll::Ready(Ok(read)),
-            (Ok(Err(error)), _) if error.kind() == io::ErrorKind::Interrupted => {}
-            (Ok(result), _) => return Poll::Ready(result),
-            (Err(_would_block), _) => {}
-        }
-    }
-}
-
-fn poll_send(socket: &AsyncFd<OwnedFd>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-    loop {
-        let mut guard = ready!(socket.poll_write_ready(cx))?;
-        match guard.try_io(|fd| Ok(rustix::net::send(fd, bytes, SendFlags::NOSIGNAL)?)) {
-            Ok(Err(error)) if is_passing(&error) => {}
-            Ok(result) => return Poll::Ready(result),
-            Err(_would_block) => {}
-        }
-    }
-}
-
-/// Tells whether trying again later is all there is to do.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 /// Everything about one stream except its public face.

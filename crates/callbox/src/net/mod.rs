@@ -4,6 +4,7 @@ pub(crate) mod admit;
 pub mod closing;
 pub mod connect;
 pub(crate) mod edge;
+mod io;
 pub mod listener;
 pub mod resolve;
 pub mod socket;

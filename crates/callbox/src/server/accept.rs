@@ -6,29 +6,27 @@
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 
-use pin_project_lite::pin_project;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use super::accept_error::{AcceptError, sort};
 use super::options::WhenFull;
+use super::seated::Seated;
 use super::shared::{Mode, Shared};
 use crate::addr::Addr;
-use crate::conduct::{Conduct, conduct};
+use crate::conduct::conduct;
 use crate::direction::Role;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Refusal};
 use crate::handle::Handler;
-use crate::net::admit::Slot;
 use crate::net::edge::Edge;
 use crate::net::listener::Listener;
 use crate::session::Session;
-use crate::workers::Place;
 
 /// Accepts in a row before the sessions on this thread get their turn.
 const ACCEPTS_PER_TURN: usize = 16;
@@ -38,40 +36,6 @@ const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Between two reports of a pause.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What an accept error concerns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AcceptError {
-    /// The one connection that is lost; accept(2) lists the network errors among these.
-    ThisConnection,
-    /// The system is out of descriptors or memory.
-    OutOfResources,
-    /// The listener itself.
-    ListenerGone,
-}
-
-pub(super) fn sort(error: &io::Error) -> AcceptError {
-    match error.raw_os_error() {
-        Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EFAULT) => AcceptError::ListenerGone,
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => AcceptError::OutOfResources,
-        Some(
-            libc::ECONNABORTED
-            | libc::EINTR
-            | libc::EPROTO
-            | libc::EPERM
-            | libc::ENETDOWN
-            | libc::ENETUNREACH
-            | libc::ENOPROTOOPT
-            | libc::EHOSTDOWN
-            | libc::EHOSTUNREACH
-            | libc::EOPNOTSUPP
-            | libc::ECONNRESET
-            | libc::ETIMEDOUT,
-        ) => AcceptError::ThisConnection,
-        // What nobody has thought of must neither end the server nor spin.
-        _ => AcceptError::OutOfResources,
-    }
-}
 
 pub(super) struct Acceptor<H> {
     pub(super) shared: Arc<Shared>,
@@ -360,28 +324,6 @@ impl<H: Handler> Acceptor<H> {
     }
 }
 
-pin_project! {
-    /// A session with what it holds of the server; given back when it is over or its runtime goes away, the socket first.
-    struct Seated<F> {
-        #[pin]
-        session: Conduct<F>,
-        shared: Arc<Shared>,
-        place: Place,
-        slot: Slot,
-    }
-}
-
-impl<F: Future<Output = Result<()>>> Future for Seated<F> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        let report = ready!(this.session.poll_until_over(cx, this.shared.options.closing));
-        this.shared.leave(&report);
-        Poll::Ready(())
-    }
-}
-
 /// Makes the close of a socket a reset: it says "not now" at once and leaves nothing behind on our side.
 pub(super) fn turn_away(socket: &OwnedFd) {
     let _ = socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO));
@@ -405,21 +347,4 @@ pub(super) fn announce(edge: &Edge) {
 /// An error that says the listener's own task is gone.
 pub(super) fn lost_acceptor() -> Error {
     Error::new("accept", Kind::Stopped, "the runtime is gone")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn accept_errors_are_sorted_and_the_unknown_one_pauses() {
-        let sorted = |errno| sort(&io::Error::from_raw_os_error(errno));
-        for errno in [libc::ECONNABORTED, libc::EPROTO, libc::EPERM, libc::EINTR, libc::ENETDOWN] {
-            assert_eq!(sorted(errno), AcceptError::ThisConnection, "{errno}");
-        }
-        for errno in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EIO] {
-            assert_eq!(sorted(errno), AcceptError::OutOfResources, "{errno}");
-        }
-        assert_eq!(sorted(libc::EBADF), AcceptError::ListenerGone);
-    }
 }

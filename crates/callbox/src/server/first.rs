@@ -6,7 +6,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::Server;
-use super::accept::{AcceptError, announce, sort, turn_away};
+use super::accept::{announce, turn_away};
+use super::accept_error::{AcceptError, sort};
 use crate::direction::Role;
 use crate::error::{Error, Result};
 use crate::event::{Event, Refusal};

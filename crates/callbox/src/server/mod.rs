@@ -19,9 +19,11 @@
 //! ```
 
 mod accept;
+mod accept_error;
 mod first;
 mod options;
 mod running;
+mod seated;
 mod shared;
 mod sweep;
 mod totals;

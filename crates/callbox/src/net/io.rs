@@ -1,0 +1,101 @@
+//! Where a stream's bytes really go: a socket, or any reader with any writer.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use rustix::net::{RecvFlags, SendFlags};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+
+/// Where the bytes really go.
+pub(crate) enum Io {
+    /// A TCP or Unix socket.
+    Socket(AsyncFd<OwnedFd>),
+    /// Any reader with any writer; locked because both halves of a stream may be polled by different tasks.
+    Joined(Box<Joined>),
+}
+
+pub(crate) struct Joined {
+    reader: Mutex<Pin<Box<dyn AsyncRead + Send>>>,
+    pub(super) writer: Mutex<Pin<Box<dyn AsyncWrite + Send>>>,
+    /// Shared by the two ends of an in-memory pair: one of them has aborted.
+    pub(super) reset: Option<Arc<AtomicBool>>,
+}
+
+impl Io {
+    pub(crate) fn joined(reader: impl AsyncRead + Send + 'static, writer: impl AsyncWrite + Send + 'static) -> Io {
+        let (reader, writer) = (Mutex::new(Box::pin(reader) as _), Mutex::new(Box::pin(writer) as _));
+        Io::Joined(Box::new(Joined { reader, writer, reset: None }))
+    }
+
+    /// Makes one end of an in-memory pair, which can be aborted as a connection can.
+    pub(crate) fn paired(half: DuplexStream, reset: Arc<AtomicBool>) -> Io {
+        let (reader, writer) = tokio::io::split(half);
+        let (reader, writer) = (Mutex::new(Box::pin(reader) as _), Mutex::new(Box::pin(writer) as _));
+        Io::Joined(Box::new(Joined { reader, writer, reset: Some(reset) }))
+    }
+
+    /// Tells whether the other end of an in-memory pair has aborted.
+    pub(super) fn was_reset(&self) -> bool {
+        matches!(self, Io::Joined(joined) if joined.reset.as_ref().is_some_and(|reset| reset.load(Relaxed)))
+    }
+
+    #[inline(always)]
+    pub(super) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Io::Socket(socket) => poll_recv(socket, cx, buffer),
+            Io::Joined(joined) => {
+                let mut buffer = ReadBuf::new(buffer);
+                let mut reader = joined.reader.lock().unwrap_or_else(PoisonError::into_inner);
+                ready!(reader.as_mut().poll_read(cx, &mut buffer))?;
+                Poll::Ready(Ok(buffer.filled().len()))
+            }
+        }
+    }
+}
+
+/// Receives; a short read takes the readiness with it, which saves the call that would only say "nothing more".
+///
+/// The read happens inside `try_io`, so readiness that arrives meanwhile is not cleared. An end of stream is never
+/// cleared by tokio, so it is seen by the next call.
+#[inline(always)]
+fn poll_recv(socket: &AsyncFd<OwnedFd>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    loop {
+        let mut guard = ready!(socket.poll_read_ready(cx))?;
+        let mut short = None;
+        let result = guard.try_io(|fd| {
+            let (read, _) = rustix::net::recv(fd, &mut *buffer, RecvFlags::empty())?;
+            if 0 < read && read < buffer.len() {
+                short = Some(read);
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            Ok(read)
+        });
+        match (result, short) {
+            (_, Some(read)) => return Poll::Ready(Ok(read)),
+            (Ok(Err(error)), _) if error.kind() == io::ErrorKind::Interrupted => {}
+            (Ok(result), _) => return Poll::Ready(result),
+            (Err(_would_block), _) => {}
+        }
+    }
+}
+
+pub(super) fn poll_send(socket: &AsyncFd<OwnedFd>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    loop {
+        let mut guard = ready!(socket.poll_write_ready(cx))?;
+        match guard.try_io(|fd| Ok(rustix::net::send(fd, bytes, SendFlags::NOSIGNAL)?)) {
+            Ok(Err(error)) if is_passing(&error) => {}
+            Ok(result) => return Poll::Ready(result),
+            Err(_would_block) => {}
+        }
+    }
+}
+
+/// Tells whether trying again later is all there is to do.
+pub(super) fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
