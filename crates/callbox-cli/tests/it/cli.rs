@@ -1,0 +1,73 @@
+//! The built binary, as every test starts it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use callbox_testkit::{Callbox, Input, Peer, Process, Scratch, Script, eventually, patience};
+
+/// Returns the binary under test: cargo's own, or the one `CALLBOX_TEST_BINARY` names.
+pub(crate) fn binary() -> PathBuf {
+    std::env::var_os("CALLBOX_TEST_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_callbox").into(), PathBuf::from)
+}
+
+/// Prepares `callbox WORDS`.
+pub(crate) fn callbox<'a>(words: impl IntoIterator<Item = &'a str>) -> Callbox {
+    Callbox::new(binary()).args(words)
+}
+
+/// Prepares `callbox serve 127.0.0.1:0 WORDS`.
+pub(crate) fn serve<'a>(words: impl IntoIterator<Item = &'a str>) -> Callbox {
+    callbox(["serve", "127.0.0.1:0"]).args(words)
+}
+
+/// Prepares `callbox connect ADDRESS WORDS`.
+pub(crate) fn connect<'a>(address: SocketAddr, words: impl IntoIterator<Item = &'a str>) -> Callbox {
+    callbox(["connect", &address.to_string()]).args(words)
+}
+
+/// Prepares `callbox listen 127.0.0.1:0 WORDS`.
+pub(crate) fn listen<'a>(words: impl IntoIterator<Item = &'a str>) -> Callbox {
+    callbox(["listen", "127.0.0.1:0"]).args(words)
+}
+
+/// Starts a server and returns it with its address.
+pub(crate) fn served<'a>(words: impl IntoIterator<Item = &'a str>) -> (Process, SocketAddr) {
+    served_through([], words)
+}
+
+/// Starts a server through a wrapper and returns it with its address, read from its ready file: `-q` says no ready
+/// line.
+pub(crate) fn served_through<'a, 'b>(
+    wrapper: impl IntoIterator<Item = &'b str>,
+    words: impl IntoIterator<Item = &'a str>,
+) -> (Process, SocketAddr) {
+    let scratch = Scratch::new();
+    let path = scratch.join("ready");
+    let server = callbox(["serve", "127.0.0.1:0", "--ready-file"]).arg(&path).args(words).through(wrapper);
+    started(server, &path)
+}
+
+/// Starts a server that writes its address to `path` and returns it with its address.
+pub(crate) fn started(server: Callbox, path: &Path) -> (Process, SocketAddr) {
+    let mut server = server.start();
+    let text = eventually("the ready file", patience(), || {
+        server.still_runs();
+        std::fs::read_to_string(path).map_err(|error| error.to_string())
+    });
+    (server, text.trim().parse().unwrap_or_else(|error| panic!("one address in {text:?}: {error}")))
+}
+
+/// Starts `connect` against `part`, played by the test; standard input is a pipe.
+pub(crate) fn connected<'a, T: Send + 'static>(
+    words: impl IntoIterator<Item = &'a str>,
+    part: impl FnOnce(Peer) -> T + Send + 'static,
+) -> (Process, Script<T>) {
+    let (address, peer) = Script::serves(part);
+    (connect(address, words).input(Input::Piped).start(), peer)
+}
+
+/// Talks to an echo server once, to show that it is alive and serves.
+#[track_caller]
+pub(crate) fn echoes(address: SocketAddr) {
+    Peer::connects(address).sends("still there?").expects("still there?").ends().expects_end();
+}

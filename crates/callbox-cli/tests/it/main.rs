@@ -1,0 +1,69 @@
+//! callbox from outside: the built binary, real connections, real terminals, real signals.
+//!
+//! One binary of tests, a module a theme. Rows are those of docs/faults.md, which says which test shows which.
+
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the library's rules on clocks, environment and printing are not for its test set"
+)]
+
+/// The built binary, as every test starts it.
+mod cli;
+
+/// The 24 cases of a byte pipe.
+mod cases;
+
+/// Arguments, help, completions, man pages, exit code 2.
+mod usage;
+
+/// Listening and connecting, ready lines, errors with hints (rows 11 to 14).
+mod addresses;
+
+/// `--send`, `--expect`, `--count`, `--linger`, `--timeout`.
+mod sends;
+
+/// What `serve` answers and shows.
+mod handlers;
+
+/// The limits of a server (rows 1, 2, 6 to 9, 25, 26).
+mod limits;
+
+/// What `accept` may answer besides a client (rows 3 to 5, 10, 37, 38).
+mod accepting;
+
+/// Late, stalled, stopped and flooding peers (rows 18, 22, 28, 29, 80).
+mod late;
+
+/// Names with several, dead or hostile answers (rows 49 to 53).
+mod names;
+
+/// Standard input and output in every state (rows 63 to 68).
+mod stdio;
+
+/// Signals, drain, suspend and resume (rows 69 to 71).
+mod signals;
+
+/// Children of `serve --exec` (rows 72, 92 to 100).
+mod exec;
+
+/// On a terminal (rows 31, 76, 78).
+mod screen;
+
+/// `--json`.
+mod events;
+
+/// `-v` and `-vv`.
+mod verbose;
+
+/// The tutorial's two programs, byte for byte.
+mod tutorial;
+
+/// Thousands of clients at once.
+mod crowd;
+
+/// The tour.
+mod tour;
+
+/// The test set about itself.
+mod index;
