@@ -149,6 +149,7 @@ fn row_10_a_process_limit_fails_the_child_and_nothing_else() {
     limit_processes(&server, "1");
     let mut unlucky = Peer::connects(address);
     let _ = unlucky.reads_some(1);
+    unlucky.closes();
     server.says("resource temporarily unavailable");
     server.still_runs();
     limit_processes(&server, "1000");
