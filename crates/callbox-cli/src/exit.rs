@@ -39,6 +39,8 @@ pub struct Failure {
     pub message: String,
     /// Each reads after `hint: `.
     pub hints: Vec<String>,
+    /// Whom it concerns, where the library's error does not say, for the JSON event.
+    pub address: Option<String>,
     /// The library's error below, for the JSON event.
     pub source: Option<Error>,
 }
@@ -46,7 +48,7 @@ pub struct Failure {
 impl Failure {
     /// Makes one without hints.
     pub fn new(code: u8, message: impl Into<String>) -> Failure {
-        Failure { code, message: message.into(), hints: Vec::new(), source: None }
+        Failure { code, message: message.into(), hints: Vec::new(), address: None, source: None }
     }
 
     /// A wrong argument.
@@ -90,7 +92,7 @@ impl From<callbox::Invalid> for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         let hints = hints(&error);
-        Failure { code: code(&error), message: error.to_string(), hints, source: Some(error) }
+        Failure { code: code(&error), message: error.to_string(), hints, address: None, source: Some(error) }
     }
 }
 

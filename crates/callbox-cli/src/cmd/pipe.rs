@@ -115,14 +115,14 @@ pub async fn run(
     let result = match app.output.json {
         true => {
             let mut output = output::InsideEvents::new(app.status());
-            converse(app, args, stream, &mut output, signals, deadline).await
+            converse(app, args, stream, &mut output, signals, deadline).await.unwrap_or_else(|at_once| Ok(at_once.0))
         }
         false => match output::Stdout::start(args.escape || (!args.raw && App::stdout_is_terminal())) {
             Err(error) => Err(Failure::local("start a thread", &error)),
-            Ok(mut output) => {
-                let result = converse(app, args, stream, &mut output, signals, deadline).await;
-                flushed(result, output, signals).await
-            }
+            Ok(mut output) => match converse(app, args, stream, &mut output, signals, deadline).await {
+                Ok(result) => flushed(result, output, signals).await,
+                Err(at_once) => Ok(at_once.0),
+            },
         },
     };
     if terminal
@@ -133,6 +133,9 @@ pub async fn run(
     }
     (result, report(&session))
 }
+
+/// The exit code of a run that ends without waiting for its output.
+struct AtOnce(u8);
 
 /// Waits until what was received is written; a second signal ends that.
 async fn flushed(
@@ -165,7 +168,7 @@ async fn converse(
     output: &mut impl Output,
     signals: &mut Signals,
     deadline: Option<Instant>,
-) -> Result<u8, Failure> {
+) -> Result<Result<u8, Failure>, AtOnce> {
     let session = stream.session().clone();
     let abrupt =
         stream.descriptor().is_some_and(|socket| Effective::of(socket).is_ok_and(|options| options.zero_linger));
@@ -176,24 +179,34 @@ async fn converse(
     let talking = talk(stream, input, output, args.terms(abrupt));
     tokio::pin!(talking);
     let mut signalled = None;
+    // What has come is written before a run ends; an output that takes nothing must not hold it for ever.
+    let mut grace = None;
     let outcome = loop {
         tokio::select! {
             biased;
             outcome = &mut talking => break outcome,
             ending = signals.ending() => {
                 if signalled.is_some() {
-                    return Ok(ending.code());
+                    return Err(AtOnce(ending.code()));
                 }
                 signalled = Some(ending);
                 session.stop(Termination::Signal);
             }
-            () = until(deadline), if session.stopped().is_none() => session.stop(Termination::Timeout),
+            () = until(deadline), if session.stopped().is_none() => {
+                session.stop(Termination::Timeout);
+                grace = Some(Instant::now() + FLUSH_GRACE);
+            }
+            () = until(grace) => return Err(AtOnce(if args.expect.is_empty() { exit::TIMED_OUT } else { exit::UNMET })),
         }
     };
     if let Some(ending) = signalled {
-        return Ok(ending.code());
+        return Ok(Ok(ending.code()));
     }
-    judge(app, args, &session, outcome)
+    let mut result = judge(app, args, &session, outcome);
+    if let Err(failure) = &mut result {
+        failure.address = Some(session.peer().to_string());
+    }
+    Ok(result)
 }
 
 /// Turns the way a conversation ended into an exit code.

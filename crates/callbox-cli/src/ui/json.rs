@@ -121,7 +121,12 @@ impl Json {
             Some(error) => failed(line, error),
             None => {
                 let (operation, kind) = exit::names(failure.code);
-                let line = line.text("operation", operation).text("kind", kind);
+                let line = line.text("operation", operation);
+                let line = match &failure.address {
+                    Some(address) => line.text("address", address),
+                    None => line,
+                };
+                let line = line.text("kind", kind);
                 line.text("message", &failure.message).number("exit", u64::from(failure.code))
             }
         };
