@@ -72,6 +72,7 @@ fn the_environment_has_the_names_of_ucspi_and_ncat_and_nothing_private() {
     }
     assert!(text.lines().any(|line| line.starts_with("PATH=")), "a child finds its programs:\n{text}");
     assert!(!text.contains("CALLBOX_TEST_SECRET"), "the environment is a list, not an inheritance:\n{text}");
+    client.closes();
     server.drains();
 }
 
@@ -200,6 +201,7 @@ fn row_96_a_child_that_closes_its_input_still_answers() {
     let (server, address) = served_script("exec <&-; sleep 0.3; echo answer", &marker("mute"));
     let mut client = Peer::connects(address);
     client.sends("nobody listens").expects("answer\n").expects_end();
+    client.closes();
     server.drains();
 }
 
@@ -233,6 +235,7 @@ fn row_98_a_child_has_descriptors_0_1_and_2_only() {
     // The fourth is the folder being listed.
     assert_eq!(text.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3"], "{text}");
     others.iter_mut().for_each(|client| drop(client.reads_to_end()));
+    drop(others);
     server.drains();
 }
 
@@ -241,6 +244,7 @@ fn row_99_a_child_that_signals_its_group_hits_only_itself() {
     let (mut server, address) = served(["--exec", "sh", "-c", "echo shot; kill -TERM 0; sleep 999"]);
     let mut client = Peer::connects(address);
     client.expects("shot\n").expects_end();
+    client.closes();
     server.still_runs();
     Peer::connects(address).expects("shot\n");
     no_children(&server, Duration::from_secs(3));
