@@ -3,7 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use callbox_testkit::{Callbox, Peer, Process, Scratch, Script, Server, deadline, quick, requires, scaled, skip};
+use callbox_testkit::{
+    Callbox, Peer, Process, Scratch, Script, Server, deadline, eventually, patience, quick, requires, scaled, skip,
+};
 
 use crate::cli::{binary, connect, connected, echoes, served, served_through};
 use crate::limits::{baseline, descriptors_return};
@@ -154,7 +156,10 @@ fn row_10_a_process_limit_fails_the_child_and_nothing_else() {
     server.still_runs();
     limit_processes(&server, "1000");
     echoes(address);
-    assert_eq!(server.reading().zombies(), 0);
+    eventually("children reaped", patience(), || match server.reading().zombies() {
+        0 => Ok(()),
+        left => Err(format!("{left} zombies")),
+    });
     server.drains();
 }
 
