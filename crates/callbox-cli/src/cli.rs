@@ -3,7 +3,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::args::OutputArgs;
+use crate::args::{Color, OutputArgs};
 use crate::cmd;
 use crate::exit::{self, Failure};
 
@@ -71,11 +71,13 @@ fn help_color() -> ColorChoice {
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let after = words.iter().position(|word| word == "--color").and_then(|at| words.get(at + 1));
     let value = after.map(String::as_str).or_else(|| words.iter().find_map(|word| word.strip_prefix("--color=")));
-    match value {
-        Some("always") => ColorChoice::Always,
-        Some("never") => ColorChoice::Never,
-        _ => ColorChoice::Auto,
-    }
+    let color = match value {
+        Some("always") => Color::Always,
+        Some("never") => Color::Never,
+        _ => Color::Auto,
+    };
+    // Decided by our rules: clap's own see a colourful terminal wherever CI is set.
+    if color.applies_to(&std::io::stdout()) { ColorChoice::Always } else { ColorChoice::Never }
 }
 
 /// Shows help and version, or says in one line what is wrong and in another what to do.

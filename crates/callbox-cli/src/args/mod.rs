@@ -7,7 +7,7 @@ mod socket;
 mod values;
 
 pub use address::{AddressArgs, FamilyArgs};
-pub use output::OutputArgs;
+pub use output::{Color, OutputArgs};
 pub use sends::{Send, Sends};
 pub use socket::SocketArgs;
 pub use values::{duration, optional, size};

@@ -34,18 +34,21 @@ pub struct OutputArgs {
 impl OutputArgs {
     /// Decides about colour for one of our streams.
     pub fn colored(&self, stream: &impl IsTerminal) -> bool {
-        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        match self.color {
+        self.color.applies_to(stream)
+    }
+}
+
+impl Color {
+    /// Decides about colour for one of our streams: the flag first, then what the environment says, then the stream.
+    pub fn applies_to(self, stream: &impl IsTerminal) -> bool {
+        let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        match self {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto if set("NO_COLOR") => false,
-            Color::Auto
-                if std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0") =>
-            {
-                true
-            }
-            Color::Auto if std::env::var_os("CLICOLOR").is_some_and(|value| value == "0") => false,
-            Color::Auto => stream.is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb"),
+            Color::Auto if value("NO_COLOR").is_some() => false,
+            Color::Auto if value("CLICOLOR_FORCE").is_some_and(|value| value != "0") => true,
+            Color::Auto if value("CLICOLOR").is_some_and(|value| value == "0") => false,
+            Color::Auto => stream.is_terminal() && value("TERM").is_some_and(|term| term != "dumb"),
         }
     }
 }
