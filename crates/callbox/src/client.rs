@@ -15,7 +15,7 @@
 //! ```
 
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -29,7 +29,7 @@ use crate::handle::Handler;
 use crate::net::closing::Closing;
 use crate::net::connect::{ConnectOptions, Connected, connect};
 use crate::net::edge::Edge;
-use crate::net::stream::Stream;
+use crate::net::stream::{Stream, is_peer_gone};
 use crate::observers::Observers;
 use crate::report::{SessionId, SessionReport};
 use crate::session::Session;
@@ -122,7 +122,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Client::connect`]. What the handler meets is in the report's termination.
+    /// As [`Client::connect`]; and what the handler returned, unless that is only the peer's reset or end, which the
+    /// report's termination names. A handler that panics makes the termination `aborted`.
     ///
     /// # Cancel safety
     ///
@@ -131,8 +132,12 @@ impl Client {
         let stream = self.connect().await?;
         let edge = stream.edge().clone();
         drop(stream);
+        let failure = Arc::new(Mutex::new(None));
+        let handler = Witnessed { handler, failure: failure.clone() };
         let mut session = std::pin::pin!(conduct(edge, Arc::new(handler)));
-        Ok(poll_fn(|cx| session.as_mut().poll_until_over(cx, Closing::default())).await)
+        let report = poll_fn(|cx| session.as_mut().poll_until_over(cx, Closing::default())).await;
+        let failure = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failure.map_or(Ok(report), Err)
     }
 
     async fn try_until_spent(&self) -> Result<Connected> {
@@ -159,6 +164,24 @@ impl Client {
             sleep(pause).await;
             pause = (pause * 2).min(RETRY_PAUSE_MAX);
         }
+    }
+}
+
+/// A handler whose failure is kept: a client has one session, and its caller wants to know.
+struct Witnessed<H> {
+    handler: H,
+    failure: Arc<Mutex<Option<Error>>>,
+}
+
+impl<H: Handler> Handler for Witnessed<H> {
+    async fn handle(&self, session: Session, stream: Stream) -> Result<()> {
+        let result = self.handler.handle(session, stream).await;
+        if let Err(error) = &result
+            && !is_peer_gone(error)
+        {
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+        }
+        result
     }
 }
 
@@ -189,6 +212,25 @@ mod tests {
         let _listener = TcpListener::from(socket.listen(1).expect("listens"));
         let stream = connecting.await.expect("no panic").expect("the server is there now");
         assert_eq!(stream.session().peer(), &Addr::from(addr));
+    }
+
+    #[tokio::test]
+    async fn what_the_handler_met_is_returned_and_a_reset_is_a_termination() {
+        let server = crate::fixture::Server::echo();
+        let client = Client::new(server.addr()).expect("good");
+        let error = client
+            .run(|_, _stream| async { Err(Error::new("judge", Kind::Io, "not as expected")) })
+            .await
+            .expect_err("the handler failed");
+        assert_eq!(error.to_string(), "judge: not as expected");
+        let peer = crate::fixture::Peer::listen().resets().start();
+        let report = Client::new(peer.addr())
+            .expect("good")
+            .run(|_, mut stream: Stream| async move { stream.chunk().await.map(drop) })
+            .await
+            .expect("a reset is an ending");
+        assert_eq!(report.termination, crate::termination::Termination::ServerReset);
+        peer.join();
     }
 
     #[tokio::test]

@@ -123,6 +123,8 @@ impl Report<'_> {
                 parts.push(format!("Commands:\n\n{}", list(lines)));
             }
         }
+        // Written by hand after a profile; says of which run it speaks.
+        parts.push(include_str!("profile.md").trim_end().to_owned());
         parts.join("\n\n") + "\n"
     }
 
