@@ -145,8 +145,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         assert!(listens(port));
-        drop(listener);
-        assert!(!listens(port));
+        let line = |state| format!("   3: 0100007F:2290 00000000:0000 {state} 00000000:00000000 00:00000000 00000000");
+        assert!(is_listener_on(&line("0A"), 0x2290));
+        assert!(!is_listener_on(&line("01"), 0x2290), "a connection is no listener");
+        assert!(!is_listener_on(&line("0A"), 0x2291), "another port");
     }
 
     #[test]
