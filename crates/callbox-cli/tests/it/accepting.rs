@@ -217,7 +217,7 @@ fn row_37_a_connection_killed_by_the_administrator_counts_as_a_reset() {
 fn row_38_quick_connects_and_closes_are_all_counted() {
     let (server, address) = served(["--echo", "-q", "--json"]);
     let baseline = baseline(&server, address);
-    let half = if quick() { 500 } else { 5_000 };
+    let half = if quick() { 500 } else { 50_000 };
     let mut resident = Vec::new();
     let mut sent = "still there?".len() as u64;
     for round in 0..2u32 {

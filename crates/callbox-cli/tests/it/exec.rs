@@ -107,7 +107,7 @@ fn row_92_short_children_are_all_reaped() {
     let baseline = callbox_testkit::deadline::settled("descriptors", Duration::from_millis(100), || {
         server.reading().descriptors()
     });
-    let (workers, each) = if quick() { (10, 10) } else { (25, 40) };
+    let (workers, each) = if quick() { (10, 10) } else { (50, 200) };
     let clients: Vec<Script> = (0..workers)
         .map(|_| {
             Script::runs(move || {

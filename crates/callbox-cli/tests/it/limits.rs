@@ -168,7 +168,7 @@ fn row_9_refusals_leak_no_descriptor() {
     let baseline = baseline(&server, address);
     let mut only = Peer::connects(address);
     only.sends("x").expects("x");
-    for number in 0..if quick() { 500 } else { 5_000 } {
+    for number in 0..if quick() { 500 } else { 20_000 } {
         // From several addresses, so that the client's own ports are not what runs out.
         let source = Ipv4Addr::new(127, 0, 1, (number % 4) as u8 + 1);
         Peer::meets_reset_from(source, address);

@@ -146,7 +146,7 @@ fn row_67_the_end_of_input_waits_for_the_answer() {
 
 #[test]
 fn row_68_all_bytes_of_a_producer_that_ends_at_once_arrive() {
-    let times = if quick() { 20 } else { 200 };
+    let times = if quick() { 20 } else { 1_000 };
     let script = "head -c 4097 /dev/zero | \"$@\"";
     for time in 0..times {
         let (address, peer) = Script::serves(|mut peer| {
