@@ -33,11 +33,13 @@ const TUTORIAL_REPLY: &str = "thank you !";
   callbox serve
   callbox serve :9000 --echo
   callbox serve --exec tr a-z A-Z
-Signals: INT or TERM drains, a second one ends; USR1 suspends accepting, USR2 resumes.")]
+Signals:
+  INT, TERM   stop accepting and wait for open sessions; a second one ends at once
+  USR1, USR2  stop accepting for a while; accept again")]
 pub struct ServeArgs {
     #[command(flatten)]
     pub address: AddressArgs,
-    /// Answer every chunk received with this text, with escapes [default: thank you !]
+    /// Answer every chunk received with this text; \n, \xHH and the like are escapes [default: thank you !]
     #[arg(long, value_name = "TEXT", value_parser = text, group = "handler", allow_hyphen_values = true, help_heading = "What to do with clients")]
     pub reply: Option<Bytes>,
     /// Send back what is received
