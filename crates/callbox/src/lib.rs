@@ -112,6 +112,7 @@ pub mod text;
 pub mod units;
 
 // ---- layer 1: bytes ----
+pub mod checksum;
 pub mod pattern;
 
 // ---- layer 2: facts ----
