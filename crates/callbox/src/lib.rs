@@ -113,6 +113,7 @@ pub mod units;
 
 // ---- layer 1: bytes ----
 pub mod checksum;
+pub mod frame;
 pub mod pattern;
 
 // ---- layer 2: facts ----
