@@ -48,15 +48,6 @@ impl Width {
             Width::U16(order) | Width::U24(order) | Width::U32(order) | Width::U64(order) => order,
         }
     }
-
-    /// Turns the field's bytes, at the start of eight, into those of a little-endian number, or back.
-    #[inline]
-    fn turn(self, mut bytes: [u8; 8]) -> [u8; 8] {
-        if self.order() == ByteOrder::Big {
-            bytes[..self.bytes()].reverse();
-        }
-        bytes
-    }
 }
 
 /// Where the length is, and what it counts.
@@ -83,15 +74,23 @@ impl LengthField {
     /// Returns the field's bytes for a payload; `None` if they cannot say its length.
     pub(super) fn field(self, payload: usize) -> Option<([u8; 8], usize)> {
         let value = i128::from(payload as u64) - i128::from(self.adj);
-        let largest = u64::MAX >> (64 - 8 * self.width.bytes());
-        let value = u64::try_from(value).ok().filter(|value| *value <= largest)?;
-        Some((self.width.turn(value.to_le_bytes()), self.width.bytes()))
+        let width = self.width.bytes();
+        let value = u64::try_from(value).ok().filter(|value| *value <= u64::MAX >> (64 - 8 * width))?;
+        let bytes = match self.width.order() {
+            ByteOrder::Big => (value << (64 - 8 * width)).to_be_bytes(),
+            ByteOrder::Little => value.to_le_bytes(),
+        };
+        Some((bytes, width))
     }
 
-    /// Returns the field's value; its bytes are the first ones, zeros behind them.
+    /// Returns the field's value, whose bytes are the first of these; what comes behind them does not matter.
     #[inline]
     fn value(self, bytes: [u8; 8]) -> u64 {
-        u64::from_le_bytes(self.width.turn(bytes))
+        let others = 64 - 8 * self.width.bytes();
+        match self.width.order() {
+            ByteOrder::Big => u64::from_be_bytes(bytes) >> others,
+            ByteOrder::Little => u64::from_le_bytes(bytes) << others >> others,
+        }
     }
 }
 
@@ -117,8 +116,7 @@ impl Length {
                 if held.len() + new.len() < head {
                     return Step::More;
                 }
-                let mut bytes = [0; 8];
-                gather(held, new, self.field.offset, &mut bytes[..self.field.width.bytes()]);
+                let bytes = self.field_bytes(held, new);
                 match self.declare(self.field.value(bytes)) {
                     Ok(declared) => declared,
                     Err(error) => return Step::Fail { taken: head - held.len(), error },
@@ -128,6 +126,19 @@ impl Length {
         let cut = declared.cut(held.len(), new.len());
         self.declared = if cut.is_some() { None } else { Some(declared) };
         cut.map_or(Step::More, Step::Cut)
+    }
+
+    /// Returns the bytes of the field, and others behind it.
+    #[inline]
+    fn field_bytes(&self, held: &[u8], new: &[u8]) -> [u8; 8] {
+        // Eight at once are much faster to fetch than as many as there are in the field.
+        let eight = new.get(self.field.offset..).and_then(|from| from.first_chunk());
+        if let (true, Some(eight)) = (held.is_empty(), eight) {
+            return *eight;
+        }
+        let mut bytes = [0; 8];
+        gather(held, new, self.field.offset, &mut bytes);
+        bytes
     }
 
     #[inline]
