@@ -112,6 +112,8 @@ pub mod text;
 pub mod units;
 
 // ---- layer 1: bytes ----
+pub mod checksum;
+pub mod frame;
 pub mod pattern;
 
 // ---- layer 2: facts ----

@@ -1,0 +1,97 @@
+//! `slip`: frames that end with END, 0xc0, which ESC takes the place of inside (RFC 1055).
+//!
+//! An escape that the RFC does not know passes its byte, as the RFC's own code does. The one exception is ESC END: there
+//! the RFC would swallow the END and join two frames; here END always ends a frame, as in Linux, and the frame is
+//! malformed.
+
+use memchr::{memchr, memchr2};
+
+use super::marked::Marked;
+use super::scan::{Cut, Step};
+
+const END: u8 = 0xc0;
+const ESC: u8 = 0xdb;
+const ESC_END: u8 = 0xdc;
+const ESC_ESC: u8 = 0xdd;
+
+#[derive(Debug, Clone)]
+pub(super) struct Slip(Marked);
+
+impl Slip {
+    pub(super) fn new(max_bytes: usize) -> Slip {
+        Slip(Marked::new(END, max_bytes))
+    }
+
+    pub(super) fn scan(&mut self, held: usize, new: &[u8]) -> Step {
+        self.0.scan(held, new)
+    }
+
+    pub(super) fn rest(&mut self, _held: usize) -> Cut {
+        self.0.rest()
+    }
+
+    pub(super) fn lead(&self) -> usize {
+        self.0.lead()
+    }
+}
+
+/// Decodes what lies before an END; `None` if it ends within an escape.
+pub(super) fn decode<'a>(raw: &'a [u8], into: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    let Some(mut escape) = memchr(ESC, raw) else { return Some(raw) };
+    into.clear();
+    let mut rest = raw;
+    loop {
+        into.extend_from_slice(&rest[..escape]);
+        into.push(match *rest.get(escape + 1)? {
+            ESC_END => END,
+            ESC_ESC => ESC,
+            unknown => unknown,
+        });
+        rest = &rest[escape + 2..];
+        match memchr(ESC, rest) {
+            Some(next) => escape = next,
+            None => break,
+        }
+    }
+    into.extend_from_slice(rest);
+    Some(into)
+}
+
+/// Appends the payload with escapes, without END.
+pub(super) fn encode(payload: &[u8], into: &mut Vec<u8>) {
+    let mut rest = payload;
+    while let Some(special) = memchr2(END, ESC, rest) {
+        into.extend_from_slice(&rest[..special]);
+        into.extend_from_slice(&[ESC, if rest[special] == END { ESC_END } else { ESC_ESC }]);
+        rest = &rest[special + 1..];
+    }
+    into.extend_from_slice(rest);
+}
+
+/// Appends the terminator.
+pub(super) fn end(into: &mut Vec<u8>) {
+    into.push(END);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_those_of_the_rfc() {
+        let table: [(&[u8], Option<&[u8]>); 6] = [
+            (b"abc", Some(b"abc")),
+            (b"a\xdb\xdcb\xdb\xdd", Some(b"a\xc0b\xdb")),
+            (b"\xdb\xdb\xdc", Some(b"\xdb\xdc")),
+            (b"a\xdbb", Some(b"ab")),
+            (b"a\xdb", None),
+            (b"\xdb", None),
+        ];
+        for (raw, payload) in table {
+            assert_eq!(decode(raw, &mut vec![1, 2, 3]), payload, "{raw:?}");
+        }
+        let mut sent = Vec::new();
+        encode(b"a\xc0b\xdb", &mut sent);
+        assert_eq!(sent, b"a\xdb\xdcb\xdb\xdd");
+    }
+}
