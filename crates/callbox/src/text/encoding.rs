@@ -69,6 +69,11 @@ impl Encoding {
         self.0.decode_without_bom_handling_and_without_replacement(bytes)
     }
 
+    /// Tells whether the bytes of ASCII mean what they mean in ASCII, always: not in UTF-16 and ISO-2022-JP.
+    pub(super) fn is_ascii_compatible(self) -> bool {
+        self.0.is_ascii_compatible()
+    }
+
     /// Makes a decoder for one direction of one stream.
     pub fn decoder(self) -> Decoder {
         Decoder::new(self)

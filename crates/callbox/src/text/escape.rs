@@ -164,6 +164,7 @@ mod tests {
     #[test]
     fn bad_escapes_are_pointed_at_with_advice() {
         let table = [
+            (r"a\{n}", 1, "without a backslash"),
             (r"ab\q", 2, r"\\"),
             (r"ab\", 2, r"\\"),
             (r"\x1", 0, r"\x0a"),
@@ -186,6 +187,33 @@ mod tests {
             assert_eq!(invalid.at, Some(at), "{invalid}");
             assert!(invalid.instead.as_deref().unwrap_or_default().contains(advice), "{invalid}");
             assert!(!invalid.problem.contains('\u{202e}'));
+        }
+    }
+
+    #[test]
+    fn characters_are_encoded_and_bytes_are_not() {
+        let table: &[(&str, &str, &[u8])] = &[
+            ("gbk", r"你\xff\u{597d}\r\n\\", b"\xc4\xe3\xff\xba\xc3\r\n\\"),
+            ("utf-16le", r"a\n\x0a\0", b"a\0\n\0\n\0\0"),
+            ("utf-16be", r"\u{1f600}\t", b"\xd8\x3d\xde\0\0\t"),
+            ("latin1", r"\u{e9}é\xe9", b"\xe9\xe9\xe9"),
+            ("shift_jis", r"表\\", b"\x95\\\\"),
+            ("iso-2022-jp", r"日\u{672c}\n\x1b", b"\x1b$BF|K\\\x1b(B\n\x1b"),
+            ("utf-8", r"é\u{e9}\xe9", b"\xc3\xa9\xc3\xa9\xe9"),
+        ];
+        for (encoding, text, bytes) in table {
+            let encoding = encoding.parse().expect("a label");
+            assert_eq!(unescape_in(text, encoding).as_deref(), Ok(*bytes), "{text} in {encoding}");
+        }
+    }
+
+    #[test]
+    fn a_character_that_the_encoding_lacks_is_pointed_at() {
+        let gbk: Encoding = "gbk".parse().expect("a label");
+        for (text, at) in [("é😀", 2), (r"ab\n😀", 4), (r"a\u{1f600}", 1), (r"\x00é\t😀z", 8)] {
+            let invalid = unescape_in(text, gbk).expect_err("not in GBK");
+            assert_eq!((invalid.what, invalid.at), ("text", Some(at)), "{invalid}");
+            assert!(invalid.instead.as_deref().unwrap_or_default().contains("gb18030"), "{invalid}");
         }
     }
 

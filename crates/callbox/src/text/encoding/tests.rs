@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 /// What the properties hold for: every shape of encoding there is.
-pub(in crate::text) const TWELVE: [&str; 12] = [
+const TWELVE: [&str; 12] = [
     "utf-8",
     "gbk",
     "gb18030",
@@ -23,7 +23,7 @@ pub(in crate::text) fn twelve() -> impl Iterator<Item = Encoding> {
     TWELVE.into_iter().map(encoding)
 }
 
-fn encoding(label: &str) -> Encoding {
+pub(in crate::text) fn encoding(label: &str) -> Encoding {
     label.parse().expect("a label")
 }
 
@@ -219,22 +219,16 @@ fn changes(c: char) -> bool {
 }
 
 #[test]
-fn every_character_of_an_encoding_comes_back() {
-    for encoding in twelve() {
-        let mut rest: String = ('\0'..='\u{ffff}').chain('\u{1f600}'..='\u{1f64f}').filter(|c| !changes(*c)).collect();
-        let mut count = 0;
-        while !rest.is_empty() {
-            let run = encoding.encode(&rest).err().map_or(rest.len(), |lacking| lacking.at);
-            let bytes = encoding.encode(&rest[..run]).expect("tried just now");
-            let back = encoding.decode(&bytes).expect("valid");
-            let differs = back.chars().zip(rest.chars()).find(|(a, b)| a != b);
-            assert_eq!(differs, None, "{encoding}");
-            assert_eq!(back.len(), run, "{encoding}");
-            count += rest[..run].chars().count();
-            rest.drain(..run);
-            rest.drain(..rest.chars().next().map_or(0, char::len_utf8));
-        }
-        assert!(count >= 200, "{encoding}: {count}");
+fn the_characters_of_an_encoding_come_back() {
+    for (index, encoding) in twelve().enumerate() {
+        let has = |c: &char| encoding.encode(c.encode_utf8(&mut [0; 4])).is_ok();
+        // A third of them, which takes a second for all encodings together.
+        let some = ('\0'..='\u{ffff}').chain('\u{1f600}'..='\u{1f64f}').skip(index % 3).step_by(3);
+        let text: String = some.filter(|c| !changes(*c)).filter(has).collect();
+        assert!(text.chars().count() >= 70, "{encoding}");
+        let back = encoding.decode(&encoding.encode(&text).expect("each was tried")).expect("valid").into_owned();
+        let differs = back.chars().zip(text.chars()).find(|(a, b)| a != b);
+        assert_eq!((differs, back.len()), (None, text.len()), "{encoding}");
     }
 }
 
@@ -248,7 +242,7 @@ const REAL: [&str; 6] = [
 ];
 
 /// Real text in the encoding, with or without garbage between.
-fn streams(encoding: Encoding) -> impl Strategy<Value = Vec<u8>> {
+pub(in crate::text) fn streams(encoding: Encoding) -> impl Strategy<Value = Vec<u8>> {
     let real: Vec<_> = REAL
         .into_iter()
         .map(|text| text.chars().filter_map(|c| encoding.encode(c.encode_utf8(&mut [0; 4])).ok()).flatten().collect())
@@ -290,7 +284,7 @@ fn sizes() -> impl Strategy<Value = Vec<usize>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
     fn any_chunking_gives_the_same_text((encoding, bytes) in each(), sizes in sizes()) {
@@ -335,9 +329,12 @@ proptest! {
             .prop_flat_map(|label| streams(encoding(label)).prop_map(move |bytes| (label, bytes))),
     ) {
         let encoding = encoding(label);
-        // GBK's one-byte euro sign of old reads as the character, which is written with two.
+        // Some characters have a second form for reading, which is not written; the first is the euro sign's.
         let bytes: Vec<u8> = bytes.into_iter().filter(|b| label != "gb18030" || *b != 0x80).collect();
-        let again: Vec<u8> = whole(encoding, &bytes)
+        let two_forms = |c| matches!(c, '\u{3000}' | '\u{9fb4}'..='\u{9fbb}' | '\u{fe10}'..='\u{fe19}');
+        let pieces = whole(encoding, &bytes);
+        prop_assume!(!pieces.iter().any(|piece| matches!(piece, Owned::Text(text) if text.contains(two_forms))));
+        let again: Vec<u8> = pieces
             .into_iter()
             .flat_map(|piece| match piece {
                 Owned::Text(text) => encoding.encode(&text).expect("it was decoded from this encoding"),
