@@ -10,8 +10,8 @@ pub mod hex;
 pub mod printer;
 pub mod template;
 
-pub use encoding::Encoding;
+pub use encoding::{Decoder, Encoding, Piece, Unmappable};
 pub use escape::{escape, unescape, unescape_in};
 pub use hex::{parse_hex, show_hex};
 pub use printer::{Lines, Printer, safe};
-pub use template::Template;
+pub use template::{Facts, Template};

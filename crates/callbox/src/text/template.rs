@@ -16,8 +16,7 @@
 //!
 //! ```
 //! use callbox::rng::Rng;
-//! use callbox::text::template::{Facts, Template};
-//! use callbox::text::Encoding;
+//! use callbox::text::{Encoding, Facts, Template};
 //!
 //! let template = Template::parse(r"{{{n}}} to {peer}{hex:00 ff}\r\n", Encoding::UTF_8)?;
 //! let facts = Facts { n: 3, time: std::time::UNIX_EPOCH, session: 1, peer: "127.0.0.1:8848" };

@@ -7,7 +7,7 @@ use super::Encoding;
 /// Decodes one direction of one stream; a character split over any chunks comes once and whole.
 ///
 /// ```
-/// use callbox::text::{Encoding, encoding::Piece};
+/// use callbox::text::{Encoding, Piece};
 ///
 /// let mut decoder = "gbk".parse::<Encoding>()?.decoder();
 /// let (mut text, mut bad) = (String::new(), Vec::new());

@@ -118,46 +118,59 @@ pub(super) const HEX_BYTES: [u8; 1024] = {
 /// Returns how many bytes of `text` are shown as they are, and the character that ends them.
 pub(super) fn next_shown_otherwise(text: &str, lines: Lines) -> Option<(usize, char)> {
     let bytes = text.as_bytes();
+    let lens = &SHOWN_LEN[usize::from(lines == Lines::Pass)];
     let mut at = 0;
-    loop {
+    while at < bytes.len() {
         at += match lines {
             Lines::Pass => plain_run::<true>(&bytes[at..]),
             Lines::Escape => plain_run::<false>(&bytes[at..]),
         };
-        while let Some(len) = bytes.get(at).map(|first| SHOWN_LEN[usize::from(*first)]).filter(|len| *len > 0) {
-            at += usize::from(len);
-        }
-        let c = text[at..].chars().next()?;
-        if c.is_ascii() {
-            if !(plain(c as u8) || lines == Lines::Pass && matches!(c, '\n' | '\t')) {
+        // Then some characters by themselves, as what is not all ASCII has few blocks that are.
+        let end = bytes.len().min(at + 4 * BLOCK_BYTES);
+        while at < end {
+            let len = match (lens[usize::from(bytes[at])], bytes[at], bytes.get(at + 1)) {
+                // The signs of Latin-1 but for the soft hyphen; punctuation of Chinese and Japanese, Kana, full width.
+                (_, 0xc2, Some(0xa0..=0xac | 0xae..=0xbf)) => 2,
+                (_, 0xe3, Some(0x80..=0x84)) | (_, 0xef, Some(0xbc)) => 3,
+                (len, ..) => usize::from(len),
+            };
+            if len > 0 {
+                at += len;
+                continue;
+            }
+            let c = text[at..].chars().next()?;
+            if c.is_ascii() || !is_shown(c) {
                 return Some((at, c));
             }
-        } else if is_shown(c) {
             at += c.len_utf8();
-        } else {
-            return Some((at, c));
         }
     }
+    None
 }
 
-/// By its first byte in UTF-8, how long a character beyond ASCII is that surely shows as itself; 0 for all others.
+/// By its first byte in UTF-8, how long a character is that surely shows as itself; 0 where that takes a look at it.
 ///
-/// So whole ranges need no look at their characters: the letters of Europe, Kana but for a few, Hanzi, Hangul.
-pub(super) const SHOWN_LEN: [u8; 256] = {
-    let (mut table, mut first) = ([0; 256], 0xc3);
-    while first <= 0xed {
-        table[first] = match first {
-            // U+0340 to U+037F and U+0600 to U+063F, which hold a joiner and a mark.
+/// So whole ranges need no more: ASCII, the letters of Europe, Hanzi, Hangul. For `Lines::Escape` and `Lines::Pass`.
+static SHOWN_LEN: [[u8; 256]; 2] = [shown_len(false), shown_len(true)];
+
+const fn shown_len(pass: bool) -> [u8; 256] {
+    let (mut table, mut first) = ([0; 256], 0);
+    while first < 256 {
+        table[first] = match first as u8 {
+            b'\n' | b'\t' => pass as u8,
+            b'\\' => 0,
+            b' '..=b'~' => 1,
+            // U+0340 to U+037F and U+0600 to U+063F hold a joiner and a mark.
             0xcd | 0xd8 => 0,
             0xc3..=0xdf => 2,
-            // U+0000 to U+3FFF: fillers, marks, separators; U+0800 to U+0FFF is cheap enough to look at.
-            0xe0..=0xe3 => 0,
-            _ => 3,
+            // Those before hold fillers, marks and separators, and those after what is not for characters.
+            0xe4..=0xed => 3,
+            _ => 0,
         };
         first += 1;
     }
     table
-};
+}
 
 /// Tells whether a byte is printable ASCII other than a backslash.
 fn plain(b: u8) -> bool {

@@ -1,6 +1,6 @@
 //! What reaches a terminal.
 
-use super::screen::{SHOWN_LEN, is_shown};
+use super::screen::{is_shown, next_shown_otherwise};
 use super::*;
 use crate::text::encoding::tests::{encoding, streams, twelve};
 use crate::text::{unescape, unescape_in};
@@ -118,13 +118,19 @@ fn every_character_that_hides_or_reorders_is_escaped() {
 
 #[test]
 fn what_is_not_looked_at_is_shown() {
-    for c in '\u{80}'..=char::MAX {
+    let shown_as_itself = |c: char, lines| match c {
+        '\n' | '\t' => lines == Lines::Pass,
+        '\0'..='\x7f' => (' '..='~').contains(&c) && c != '\\',
+        _ => is_shown(c),
+    };
+    for c in '\0'..=char::MAX {
         let mut four = [0; 4];
-        let bytes = c.encode_utf8(&mut four).as_bytes();
-        let len = usize::from(SHOWN_LEN[usize::from(bytes[0])]);
-        assert!(len == 0 || len == bytes.len() && is_shown(c), "U+{:04X}", u32::from(c));
+        let text = c.encode_utf8(&mut four);
+        for lines in [Lines::Pass, Lines::Escape] {
+            let due = if shown_as_itself(c, lines) { None } else { Some((0, c)) };
+            assert_eq!(next_shown_otherwise(text, lines), due, "U+{:04X}", u32::from(c));
+        }
     }
-    assert!(SHOWN_LEN[..0xc3].iter().chain(&SHOWN_LEN[0xf0..]).all(|len| *len == 0));
 }
 
 #[test]
