@@ -108,6 +108,7 @@
 pub mod addr;
 pub mod direction;
 pub mod error;
+pub mod rng;
 pub mod text;
 pub mod units;
 

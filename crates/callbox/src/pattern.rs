@@ -21,13 +21,17 @@ use memchr::memmem;
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::error::Invalid;
-use crate::text::unescape;
+use crate::text::{Encoding, unescape_in};
 
 /// A literal with escapes (`login:\x20`), or after `re:` a regex on bytes.
 ///
 /// A regex is as if after `(?s-u)`: `.` is any byte, newlines included, classes are ASCII, `\xHH` is a byte. `^` is the
 /// start of the stream, `(?m)^` that of a line. `$`, `\z` and a last `\b` see the end of what has come so far, which
 /// is wherever the network cut it; write the line ending instead. Matching takes linear time, whatever the peer sends.
+///
+/// A literal is looked for as the bytes it has in an encoding, wherever they are: also across the middle of two other
+/// characters, and in `iso-2022-jp` only between the escape sequences that it is written with. A regex stays on bytes in
+/// every encoding: what is not ASCII in it is UTF-8.
 ///
 /// Valid: `OK`, `done\r\n`, `re:^2\d\d `. Invalid: the empty pattern, `re:a*` (met by nothing), `re:(`.
 #[derive(Debug, Clone)]
@@ -54,23 +58,9 @@ pub const TAIL_BYTES: usize = 256;
 impl FromStr for Pattern {
     type Err = Invalid;
 
+    /// Reads a pattern whose literals are UTF-8.
     fn from_str(text: &str) -> Result<Pattern, Invalid> {
-        let invalid = |problem: &str| Invalid::new("pattern", text, problem);
-        let matcher = match text.strip_prefix("re:") {
-            _ if text.is_empty() || text == "re:" => {
-                return Err(invalid("empty").instead("write the text to wait for, or re: and a regex"));
-            }
-            Some(source) => {
-                let regex = RegexBuilder::new(source).unicode(false).dot_matches_new_line(true).build();
-                let regex = regex.map_err(|error| invalid(&in_one_line(&error)))?;
-                if regex.is_match(b"") {
-                    return Err(invalid("it is met by no bytes at all").instead("write a+ rather than a*"));
-                }
-                Matcher::Regex(regex)
-            }
-            None => Matcher::Literal(Box::new(memmem::Finder::new(&unescape(text)?).into_owned())),
-        };
-        Ok(Pattern { written: text.to_string(), matcher })
+        Pattern::parse_in(text, Encoding::UTF_8)
     }
 }
 
@@ -89,6 +79,30 @@ impl fmt::Display for Pattern {
 }
 
 impl Pattern {
+    /// Reads a pattern whose literals are in an encoding.
+    ///
+    /// # Errors
+    ///
+    /// An empty pattern, a bad escape, a character that the encoding does not have, a bad regex.
+    pub fn parse_in(text: &str, encoding: Encoding) -> Result<Pattern, Invalid> {
+        let invalid = |problem: &str| Invalid::new("pattern", text, problem);
+        let matcher = match text.strip_prefix("re:") {
+            _ if text.is_empty() || text == "re:" => {
+                return Err(invalid("empty").instead("write the text to wait for, or re: and a regex"));
+            }
+            Some(source) => {
+                let regex = RegexBuilder::new(source).unicode(false).dot_matches_new_line(true).build();
+                let regex = regex.map_err(|error| invalid(&in_one_line(&error)))?;
+                if regex.is_match(b"") {
+                    return Err(invalid("it is met by no bytes at all").instead("write a+ rather than a*"));
+                }
+                Matcher::Regex(regex)
+            }
+            None => Matcher::Literal(Box::new(memmem::Finder::new(&unescape_in(text, encoding)?).into_owned())),
+        };
+        Ok(Pattern { written: text.to_string(), matcher })
+    }
+
     /// Returns where the first match that begins at `from` or later ends, as early as it can end.
     ///
     /// There is none that ends at `searched` or before.

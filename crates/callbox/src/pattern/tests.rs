@@ -69,6 +69,26 @@ fn bad_patterns_are_refused() {
 }
 
 #[test]
+fn literals_are_looked_for_in_their_encoding() {
+    let table: &[(&str, &str, &[u8], bool)] = &[
+        ("gbk", "粘包", b"..\xd5\xb3\xb0\xfc", true),
+        ("gbk", "粘包", "粘包".as_bytes(), false),
+        ("gbk", r"\u{7c98}\xb0\n", b"\xd5\xb3\xb0\n", true),
+        ("utf-16le", r"OK\n", b"O\0K\0\n\0", true),
+        ("utf-16le", "re:O.K", b"O\0K\0", true),
+        ("latin1", "re:é", b"\xe9", false),
+        ("latin1", "é", b"\xe9", true),
+    ];
+    for (encoding, text, bytes, met) in table {
+        let encoding = encoding.parse().expect("a label");
+        let mut expect = Expect::new(vec![Pattern::parse_in(text, encoding).expect("a valid pattern")]);
+        assert_eq!(expect.feed(bytes), *met, "{text} in {encoding}");
+    }
+    let invalid = Pattern::parse_in("a漢", "latin1".parse().expect("a label")).expect_err("no kanji in latin1");
+    assert_eq!(invalid.at, Some(1));
+}
+
+#[test]
 fn a_pattern_prints_as_written() {
     for text in [r"a\n\x00", "re:a+b", "r"] {
         assert_eq!(text.parse::<Pattern>().unwrap().to_string(), text);

@@ -1,27 +1,44 @@
 //! C-like escapes: `\n \r \t \0 \\ \xHH \u{...}`, for text typed on a command line and for bytes shown on one line.
 //!
-//! `\xHH` is a byte, `\u{...}` a character in UTF-8. There are no octal escapes: `\033` would be read as a NUL and two
-//! digits, which nobody who writes it means, so it is refused.
+//! `\xHH` is a byte in every encoding; `\u{...}` and the others are characters, encoded like the text around them. There
+//! are no octal escapes: `\033` would be read as a NUL and two digits, which nobody who writes it means, so it is refused.
 
+use super::encoding::{Encoder, Encoding};
 use super::printer::{Lines, Printer, safe};
 use crate::error::Invalid;
 
-/// Returns the bytes that `text` stands for.
+/// Returns the bytes that `text` stands for in UTF-8.
 ///
 /// # Errors
 ///
 /// An unknown or unfinished escape: the offset is that of its backslash, the advice is what to write instead.
 pub fn unescape(text: &str) -> Result<Vec<u8>, Invalid> {
-    let mut bytes = Vec::with_capacity(text.len());
+    unescape_in(text, Encoding::UTF_8)
+}
+
+/// Returns the bytes that `text` stands for in an encoding: `\xHH` as they are, everything else encoded.
+///
+/// # Errors
+///
+/// Those of [`unescape`], and a character that the encoding does not have, at its offset or that of its escape.
+pub fn unescape_in(text: &str, encoding: Encoding) -> Result<Vec<u8>, Invalid> {
+    let mut encoder = Encoder::new(encoding, text.len());
     let mut at = 0;
     while let Some(plain) = memchr::memchr(b'\\', &text.as_bytes()[at..]) {
-        bytes.extend_from_slice(&text.as_bytes()[at..at + plain]);
+        let run = &text[at..at + plain];
+        encoder.text(run).map_err(|lacking| lacking.place("text", text, at))?;
         at += plain;
-        // The backslash and its letter; `one` leaves the offset behind the whole escape.
-        at += one(&text[at + 1..], &mut bytes).map_err(|bad| bad.place(text, at))? + 1;
+        let (escape, taken) = read_escape(&text[at..]).map_err(|bad| bad.place("escape", text, at))?;
+        match escape {
+            Escape::Byte(byte) => encoder.raw(&[byte]),
+            Escape::Character(c) => {
+                encoder.text(c.encode_utf8(&mut [0; 4])).map_err(|lacking| lacking.place("text", text, at))?;
+            }
+        }
+        at += taken;
     }
-    bytes.extend_from_slice(&text.as_bytes()[at..]);
-    Ok(bytes)
+    encoder.text(&text[at..]).map_err(|lacking| lacking.place("text", text, at))?;
+    Ok(encoder.finish())
 }
 
 /// Returns `bytes` on one line, safe to show on a terminal; [`unescape`] gives them back, whatever they are.
@@ -33,7 +50,14 @@ pub fn escape(bytes: &[u8]) -> String {
     out
 }
 
-struct Bad {
+/// What one escape stands for.
+pub(super) enum Escape {
+    Byte(u8),
+    Character(char),
+}
+
+/// What is wrong with one escape, and what to write instead.
+pub(super) struct Bad {
     problem: String,
     instead: String,
 }
@@ -43,32 +67,30 @@ impl Bad {
         Bad { problem: problem.into(), instead: instead.into() }
     }
 
-    fn place(self, input: &str, at: usize) -> Invalid {
-        Invalid::new("escape", input, self.problem).at(at).instead(self.instead)
+    /// Says so of what a user wrote, with the offset of the backslash.
+    pub(super) fn place(self, what: &'static str, input: &str, at: usize) -> Invalid {
+        Invalid::new(what, input, self.problem).at(at).instead(self.instead)
     }
 }
 
-/// Reads one escape, whose backslash is already behind us, and returns how many bytes of `rest` it took.
-fn one(rest: &str, bytes: &mut Vec<u8>) -> Result<usize, Bad> {
+/// Reads the escape that `text` begins with, and tells how many bytes it has, its backslash included.
+pub(super) fn read_escape(text: &str) -> Result<(Escape, usize), Bad> {
+    let rest = &text[1..];
     let Some(letter) = rest.chars().next() else {
         return Err(Bad::new("nothing follows the backslash", r"write \\ for a backslash"));
     };
-    let byte = match letter {
-        'n' => b'\n',
-        'r' => b'\r',
-        't' => b'\t',
-        '\\' => b'\\',
-        '0' if !rest[1..].starts_with(|c: char| c.is_ascii_digit()) => 0,
+    let c = match letter {
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        '\\' => '\\',
+        '0' if !rest[1..].starts_with(|c: char| c.is_ascii_digit()) => '\0',
         '0'..='9' => return Err(octal(rest)),
-        'x' => {
-            bytes.push(hex_byte(&rest[1..])?);
-            return Ok(3);
-        }
-        'u' => return character(&rest[1..], bytes).map(|taken| taken + 1),
+        'x' => return Ok((Escape::Byte(hex_byte(&rest[1..])?), 4)),
+        'u' => return character(&rest[1..]).map(|(c, taken)| (Escape::Character(c), taken + 2)),
         _ => return Err(unknown(letter)),
     };
-    bytes.push(byte);
-    Ok(1)
+    Ok((Escape::Character(c), 2))
 }
 
 fn hex_byte(digits: &str) -> Result<u8, Bad> {
@@ -79,7 +101,7 @@ fn hex_byte(digits: &str) -> Result<u8, Bad> {
         .ok_or_else(|| Bad::new(r"\x takes two hex digits", r"write \x0a for the byte 10"))
 }
 
-fn character(braced: &str, bytes: &mut Vec<u8>) -> Result<usize, Bad> {
+fn character(braced: &str) -> Result<(char, usize), Bad> {
     let Some((digits, _)) = braced.strip_prefix('{').and_then(|inner| inner.split_once('}')) else {
         return Err(Bad::new(r"\u takes hex digits in braces", r"write \u{e9} for the character U+00E9"));
     };
@@ -89,8 +111,7 @@ fn character(braced: &str, bytes: &mut Vec<u8>) -> Result<usize, Bad> {
         let problem = format!(r"\u{{{}}} is not a character", safe(digits));
         return Err(Bad::new(problem, r"write a code point up to \u{10ffff} that is no surrogate, or bytes as \xHH"));
     };
-    bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-    Ok(digits.len() + 2)
+    Ok((c, digits.len() + 2))
 }
 
 fn octal(rest: &str) -> Bad {
@@ -112,6 +133,7 @@ fn unknown(letter: char) -> Bad {
         'X' => r"write \x with a small x",
         'U' => r"write \u{...} with a small u",
         '"' | '\'' => "write the quote without a backslash",
+        '{' | '}' => "write the brace without a backslash, and twice in a template",
         _ => r"write \\ for a backslash",
     };
     Bad::new(format!(r"unknown escape \{}", safe(letter.encode_utf8(&mut [0; 4]))), instead)
@@ -142,6 +164,7 @@ mod tests {
     #[test]
     fn bad_escapes_are_pointed_at_with_advice() {
         let table = [
+            (r"a\{n}", 1, "without a backslash"),
             (r"ab\q", 2, r"\\"),
             (r"ab\", 2, r"\\"),
             (r"\x1", 0, r"\x0a"),
@@ -164,6 +187,33 @@ mod tests {
             assert_eq!(invalid.at, Some(at), "{invalid}");
             assert!(invalid.instead.as_deref().unwrap_or_default().contains(advice), "{invalid}");
             assert!(!invalid.problem.contains('\u{202e}'));
+        }
+    }
+
+    #[test]
+    fn characters_are_encoded_and_bytes_are_not() {
+        let table: &[(&str, &str, &[u8])] = &[
+            ("gbk", r"你\xff\u{597d}\r\n\\", b"\xc4\xe3\xff\xba\xc3\r\n\\"),
+            ("utf-16le", r"a\n\x0a\0", b"a\0\n\0\n\0\0"),
+            ("utf-16be", r"\u{1f600}\t", b"\xd8\x3d\xde\0\0\t"),
+            ("latin1", r"\u{e9}é\xe9", b"\xe9\xe9\xe9"),
+            ("shift_jis", r"表\\", b"\x95\\\\"),
+            ("iso-2022-jp", r"日\u{672c}\n\x1b", b"\x1b$BF|K\\\x1b(B\n\x1b"),
+            ("utf-8", r"é\u{e9}\xe9", b"\xc3\xa9\xc3\xa9\xe9"),
+        ];
+        for (encoding, text, bytes) in table {
+            let encoding = encoding.parse().expect("a label");
+            assert_eq!(unescape_in(text, encoding).as_deref(), Ok(*bytes), "{text} in {encoding}");
+        }
+    }
+
+    #[test]
+    fn a_character_that_the_encoding_lacks_is_pointed_at() {
+        let gbk: Encoding = "gbk".parse().expect("a label");
+        for (text, at) in [("é😀", 2), (r"ab\n😀", 4), (r"a\u{1f600}", 1), (r"\x00é\t😀z", 8)] {
+            let invalid = unescape_in(text, gbk).expect_err("not in GBK");
+            assert_eq!((invalid.what, invalid.at), ("text", Some(at)), "{invalid}");
+            assert!(invalid.instead.as_deref().unwrap_or_default().contains("gb18030"), "{invalid}");
         }
     }
 

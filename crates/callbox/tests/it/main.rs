@@ -21,3 +21,5 @@ mod limits;
 mod reset;
 /// Suspend, resume, drain, abort, snapshot.
 mod steering;
+/// A terminal's parser finds nothing to obey in what the printer lets through.
+mod terminal;

@@ -1,11 +1,17 @@
 //! What reaches a terminal.
 
+use super::screen::{is_shown, next_shown_otherwise};
 use super::*;
-use crate::text::unescape;
+use crate::text::encoding::tests::{encoding, streams, twelve};
+use crate::text::{unescape, unescape_in};
 use proptest::prelude::*;
 
 fn shown(lines: Lines, chunks: &[&[u8]]) -> String {
-    let (mut printer, mut out) = (Printer::new(lines), String::new());
+    shown_by(Printer::new(lines), chunks)
+}
+
+fn shown_by(mut printer: Printer, chunks: &[&[u8]]) -> String {
+    let mut out = String::new();
     for chunk in chunks {
         printer.push(chunk, &mut out);
     }
@@ -33,6 +39,36 @@ fn a_terminal_sees_only_what_is_harmless() {
     ];
     for (bytes, expected) in table {
         assert_eq!(shown(Lines::Pass, &[bytes]), *expected);
+    }
+}
+
+#[test]
+fn the_rules_hold_in_every_encoding() {
+    let table: &[(&str, &[u8], &str, &str)] = &[
+        ("gbk", b"\xc4\xe3\\\r\n\x1b[2J\xff", "你\\\\\n\\x1b[2J\\xff", "你\\\\\\r\\n\\x1b[2J\\xff"),
+        ("gbk", b"\r\xc4\r\xc4", "\\r\\xc4\\r\\xc4", "\\r\\xc4\\r\\xc4"),
+        ("gbk", b"\x810!", "\\x810!", "\\x810!"),
+        ("gb18030", b"\x810", "\\x81\\x30", "\\x81\\x30"),
+        (
+            "utf-16le",
+            b"a\0\r\0\n\0\x2e\x20\x9b\0\0\xd8",
+            "a\n\\u{202e}\\u{9b}\\x00\\xd8",
+            "a\\r\\n\\u{202e}\\u{9b}\\x00\\xd8",
+        ),
+        ("utf-16be", b"\xfe\xff\0\x1b\0\x7f\0", "\\u{feff}\\u{1b}\\u{7f}\\x00", "\\u{feff}\\u{1b}\\u{7f}\\x00"),
+        ("shift_jis", b"\x95\\\t\x83", "表\t\\x83", "表\\t\\x83"),
+        ("iso-2022-jp", b"\x1b$BF|\x1b(B\r\n\x1b[m\x07", "日\n\\x1b[m\\u{7}", "日\\r\\n\\x1b[m\\u{7}"),
+        ("latin1", b"\xe9\x81\x9b\xad", "é\\u{81}›\\u{ad}", "é\\u{81}›\\u{ad}"),
+        ("utf-8", b"\xe2\x82\x9b", "\u{209b}", "\u{209b}"),
+    ];
+    for (label, bytes, passed, escaped) in table {
+        for (lines, due) in [(Lines::Pass, passed), (Lines::Escape, escaped)] {
+            for size in 1..=bytes.len() {
+                let chunks: Vec<_> = bytes.chunks(size).collect();
+                let printer = Printer::in_encoding(lines, encoding(label));
+                assert_eq!(shown_by(printer, &chunks), *due, "{label} in chunks of {size}");
+            }
+        }
     }
 }
 
@@ -80,6 +116,39 @@ fn every_character_that_hides_or_reorders_is_escaped() {
     assert!(!is_shown('\u{fffe}') && !is_shown('\u{1ffff}') && !is_shown('\u{fdd0}') && is_shown('\u{fffd}'));
 }
 
+#[test]
+fn what_is_not_looked_at_is_shown() {
+    let shown_as_itself = |c: char, lines| match c {
+        '\n' | '\t' => lines == Lines::Pass,
+        '\0'..='\x7f' => (' '..='~').contains(&c) && c != '\\',
+        _ => is_shown(c),
+    };
+    for c in '\0'..=char::MAX {
+        let mut four = [0; 4];
+        let text = c.encode_utf8(&mut four);
+        for lines in [Lines::Pass, Lines::Escape] {
+            let due = if shown_as_itself(c, lines) { None } else { Some((0, c)) };
+            assert_eq!(next_shown_otherwise(text, lines), due, "U+{:04X}", u32::from(c));
+        }
+    }
+}
+
+#[test]
+fn every_pair_of_bytes_shows_as_by_the_general_way() {
+    for lines in [Lines::Pass, Lines::Escape] {
+        for (first, second) in (0..=255u8).flat_map(|first| (0..=255u8).map(move |second| (first, second))) {
+            // The first byte is bad, so that the table is asked.
+            let bytes = [0xff, first, second, b'.'];
+            assert_eq!(shown(lines, &[&bytes]), shown_by(general(lines), &[&bytes]), "{bytes:x?}");
+        }
+    }
+}
+
+/// A printer of UTF-8 that goes the way of all other encodings.
+fn general(lines: Lines) -> Printer {
+    Printer { screen: Screen::new(lines), source: Source::Other(Box::new(Encoding::UTF_8.decoder())) }
+}
+
 /// Bytes that often hold line endings, escapes and broken characters, in runs long enough for whole blocks.
 fn tricky() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
@@ -113,8 +182,41 @@ proptest! {
     #[test]
     fn nothing_shown_is_a_control(bytes in tricky()) {
         let harmless = |c: char| (' '..='~').contains(&c) || !c.is_ascii() && is_shown(c);
-        prop_assert!(shown(Lines::Pass, &[&bytes]).chars().all(|c| c == '\n' || c == '\t' || harmless(c)));
-        prop_assert!(shown(Lines::Escape, &[&bytes]).chars().all(harmless));
+        for encoding in twelve() {
+            let passed = shown_by(Printer::in_encoding(Lines::Pass, encoding), &[&bytes]);
+            prop_assert!(passed.chars().all(|c| c == '\n' || c == '\t' || harmless(c)), "{}", encoding);
+            let escaped = shown_by(Printer::in_encoding(Lines::Escape, encoding), &[&bytes]);
+            prop_assert!(escaped.chars().all(harmless), "{}", encoding);
+        }
+    }
+
+    #[test]
+    fn any_chunking_shows_the_same_in_every_encoding(
+        (encoding, bytes) in prop::sample::select(twelve().collect::<Vec<_>>())
+            .prop_flat_map(|encoding| streams(encoding).prop_map(move |bytes| (encoding, bytes))),
+        size in 1usize..9,
+    ) {
+        for lines in [Lines::Pass, Lines::Escape] {
+            let chunks: Vec<_> = bytes.chunks(size).collect();
+            let whole = shown_by(Printer::in_encoding(lines, encoding), &[&bytes]);
+            prop_assert_eq!(shown_by(Printer::in_encoding(lines, encoding), &chunks), whole, "{}", encoding);
+        }
+    }
+
+    #[test]
+    fn the_fast_way_shows_what_the_general_one_does(bytes in tricky()) {
+        for lines in [Lines::Pass, Lines::Escape] {
+            prop_assert_eq!(shown(lines, &[&bytes]), shown_by(general(lines), &[&bytes]));
+        }
+    }
+
+    #[test]
+    fn one_line_reads_back_where_characters_are_written_in_one_way(
+        (label, bytes) in prop::sample::select(vec!["utf-16le", "utf-16be", "latin1", "koi8-r"])
+            .prop_flat_map(|label| streams(encoding(label)).prop_map(move |bytes| (label, bytes))),
+    ) {
+        let text = shown_by(Printer::in_encoding(Lines::Escape, encoding(label)), &[&bytes]);
+        prop_assert_eq!(unescape_in(&text, encoding(label)), Ok(bytes), "{}", label);
     }
 
     #[test]
