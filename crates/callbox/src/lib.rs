@@ -113,6 +113,7 @@ pub mod units;
 
 // ---- layer 1: bytes ----
 pub mod pattern;
+pub mod view;
 
 // ---- layer 2: facts ----
 pub mod bus;
