@@ -21,3 +21,5 @@ mod limits;
 mod reset;
 /// Suspend, resume, drain, abort, snapshot.
 mod steering;
+/// A hexdump is that of the programs that people know.
+mod view;
