@@ -6,6 +6,7 @@
 
 mod cycle;
 mod echo;
+mod frames;
 mod load;
 mod machine;
 mod memory;

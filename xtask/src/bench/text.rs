@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::frames;
 use super::peer::{Answer, Peer, order};
 use super::report::{Section, Target, table};
 use super::sample::Sample;
@@ -97,6 +98,7 @@ pub(crate) fn measure(setup: &Setup) -> Section {
         judge(&mut section, &rows, &input);
         let _ = fs::remove_file(&input.path);
     }
+    frames::measure(setup, &mut section);
     section
 }
 
