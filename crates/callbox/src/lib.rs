@@ -116,6 +116,7 @@ pub mod units;
 pub mod checksum;
 pub mod frame;
 pub mod pattern;
+pub mod view;
 
 // ---- layer 2: facts ----
 pub mod bus;

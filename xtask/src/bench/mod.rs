@@ -6,6 +6,7 @@
 
 mod cycle;
 mod echo;
+mod frames;
 mod load;
 mod machine;
 mod memory;
@@ -19,6 +20,7 @@ mod server;
 mod setup;
 mod size;
 mod start;
+mod text;
 
 use std::process::ExitCode;
 
@@ -28,12 +30,13 @@ use report::{Report, Section};
 /// One group of figures.
 type Figure = fn(&setup::Setup) -> Section;
 
-const FIGURES: [(&str, Figure); 5] = [
+const FIGURES: [(&str, Figure); 6] = [
     ("echo", echo::measure),
     ("memory", memory::measure),
     ("cycle", cycle::measure),
     ("start", start::measure),
     ("size", size::measure),
+    ("text", text::measure),
 ];
 
 /// Runs the recipe.

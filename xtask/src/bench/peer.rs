@@ -27,7 +27,8 @@ pub(crate) const CALLBOX: &str = "callbox";
 pub(crate) struct Peer {
     /// The name in the tables.
     pub(crate) name: &'static str,
-    /// The command; `{port}` stands for a free port, `{ready}` for the file that will hold the address.
+    /// The command; `{port}` stands for a free port, `{ready}` for the file that will hold the address;
+    /// `{file}` and `{addr}` for bytes to show and where to receive them.
     pub(crate) command: Vec<String>,
     /// More of the environment.
     pub(crate) environment: Vec<(String, String)>,
@@ -75,6 +76,8 @@ impl Peer {
             .join(" ")
             .replace("{port}", "PORT")
             .replace("{ready}", "FILE")
+            .replace("{file}", "FILE")
+            .replace("{addr}", "ADDR")
     }
 }
 

@@ -136,7 +136,14 @@ impl Report<'_> {
             first_line(&own, &["--version"]).unwrap_or_else(|| "says none".into()),
             revision.unwrap_or_else(|| "unknown".into()),
         )];
-        let others = [("ncat", "--version"), ("socat", "-V"), ("haproxy", "-v"), ("python3", "--version")];
+        let others = [
+            ("ncat", "--version"),
+            ("socat", "-V"),
+            ("haproxy", "-v"),
+            ("python3", "--version"),
+            ("xxd", "--version"),
+            ("hexyl", "--version"),
+        ];
         for (name, option) in others {
             if program(name).is_some() {
                 let line = if name == "socat" { socat_version() } else { first_line(name, &[option]) };

@@ -11,11 +11,13 @@ use super::{machine, peers};
 use crate::packages::{self, Package};
 use crate::workspace::{self, cargo};
 
-const PACKAGES: [Package; 5] = [
+const PACKAGES: [Package; 7] = [
     Package { name: "ncat", program: "ncat", reason: "comparison with ncat" },
     Package { name: "socat", program: "socat", reason: "comparison with socat" },
     Package { name: "netcat-openbsd", program: "nc.openbsd", reason: "comparison with nc" },
     Package { name: "python3", program: "python3", reason: "comparison with asyncio" },
+    Package { name: "xxd", program: "xxd", reason: "comparison with xxd" },
+    Package { name: "hexyl", program: "hexyl", reason: "comparison with hexyl" },
     // Kept last: left out where installing it would start a service.
     Package { name: "haproxy", program: "haproxy", reason: "comparison with HAProxy" },
 ];

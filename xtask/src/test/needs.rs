@@ -11,7 +11,7 @@ const fn package(name: &'static str, program: &'static str, reason: &'static str
 }
 
 /// Tests look for the program themselves and say `SKIPPED` when it is not there.
-const PACKAGES: [Package; 9] = [
+const PACKAGES: [Package; 10] = [
     package("python3", "python3", "run of the tutorial's own client and server, and of scripted peers"),
     package("socat", "socat", "socat as a peer of the pipe"),
     package("ncat", "ncat", "ncat as a peer of the pipe"),
@@ -20,6 +20,7 @@ const PACKAGES: [Package; 9] = [
     package("nftables", "nft", "address that swallows what is sent to it"),
     package("procps", "ps", "count of zombies"),
     package("util-linux", "prlimit", "process short of descriptors or running as nobody"),
+    package("xxd", "xxd", "comparison of hexdumps with those of xxd"),
     package("tmux", "tmux", "screen as a terminal shows it"),
 ];
 

@@ -23,3 +23,7 @@ mod reset;
 mod steering;
 /// A terminal's parser finds nothing to obey in what the printer lets through.
 mod terminal;
+/// On whose side `TIME_WAIT` stays, held against the kernel's table.
+mod time_wait;
+/// A hexdump is that of the programs that people know.
+mod view;
