@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustyline::completion::Completer;
 use rustyline::config::{BellStyle, Configurer};
 use rustyline::error::ReadlineError;
-use rustyline::highlight::Highlighter;
+use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
@@ -159,14 +159,21 @@ impl Completer for Ears {
 
 impl Hinter for Ears {
     type Hint = String;
-
-    fn hint(&self, _line: &str, _pos: usize, _context: &Context<'_>) -> Option<String> {
-        self.gate.hint();
-        None
-    }
 }
 
 impl Highlighter for Ears {
+    fn highlight_char(&self, _line: &str, _pos: usize, kind: CmdKind) -> bool {
+        match kind {
+            // The line is accepted: the last drawing, and no waiting after it.
+            CmdKind::ForcedRefresh => false,
+            // "Yes" has it drawn always: otherwise a question could be followed by no drawing.
+            CmdKind::MoveCursor | CmdKind::Other => {
+                self.gate.asks();
+                true
+            }
+        }
+    }
+
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _default: bool) -> Cow<'b, str> {
         self.gate.draws();
         Cow::Borrowed(prompt)

@@ -42,9 +42,11 @@ struct State {
     handed: VecDeque<String>,
     /// A text is being handed over.
     handing: bool,
-    /// A hint was asked for since the line was drawn.
-    hinted: bool,
-    /// The last key was Tab: the line may be drawn without a hint below a list.
+    /// Since when nobody reads a line.
+    away: Instant,
+    /// The editor is about to draw the line on its own account.
+    asked: bool,
+    /// The last key was Tab: the line may be drawn below a list.
     listing: bool,
     /// The next text ends the editor.
     leaving: bool,
@@ -69,7 +71,8 @@ impl Gate {
             phase: Phase::Away,
             handed: VecDeque::new(),
             handing: false,
-            hinted: false,
+            away: Instant::now(),
+            asked: false,
             listing: false,
             leaving: false,
             interrupted: None,
@@ -86,6 +89,9 @@ impl Gate {
     }
 
     fn enter(&self, state: &mut State, phase: Phase) {
+        if phase == Phase::Away && state.phase != Phase::Away {
+            state.away = Instant::now();
+        }
         if state.phase != Phase::Ended {
             state.phase = phase;
         }
@@ -102,17 +108,17 @@ impl Gate {
         state.phase != Phase::Ended && !state.leaving
     }
 
-    /// The editor asks for a hint: it is about to draw the line, and waits for keys and texts after that.
-    pub fn hint(&self) {
+    /// The editor is about to draw the line on its own account, and waits for keys and texts after that.
+    pub fn asks(&self) {
         let mut state = self.lock();
-        state.hinted = true;
+        state.asked = true;
         self.enter(&mut state, Phase::Reading);
     }
 
     /// The editor draws the line.
     pub fn draws(&self) {
         let mut state = self.lock();
-        let below_a_text = !std::mem::take(&mut state.hinted) && !state.listing && state.phase == Phase::Reading;
+        let below_a_text = !std::mem::take(&mut state.asked) && !state.listing && state.phase == Phase::Reading;
         if below_a_text {
             state.handed.pop_front();
             self.changed.notify_all();
@@ -132,8 +138,9 @@ impl Gate {
         state.interrupted = interrupted;
         if last {
             self.enter(&mut state, Phase::Away);
+            // Where two are on their way, the second waits for the first inside the editor's queue, in order.
             let deadline = Instant::now() + HANDOVER;
-            while state.handing && Instant::now() < deadline {
+            while state.handing && state.handed.len() == 1 && Instant::now() < deadline {
                 state = self.wait(state, deadline.saturating_duration_since(Instant::now()));
             }
         }
@@ -217,7 +224,8 @@ impl Gate {
                 Phase::Away | Phase::Starting if behind => AWAY_BEHIND,
                 Phase::Away | Phase::Starting => AWAY,
             };
-            let left = patience.saturating_sub(begun.elapsed());
+            let since = if state.phase == Phase::Away { state.away.max(begun) } else { begun };
+            let left = patience.saturating_sub(since.elapsed());
             if left.is_zero() {
                 match state.phase {
                     Phase::Reading => break,

@@ -25,8 +25,11 @@ pub use command::{Command, Side};
 pub use complete::Sessions;
 pub use screen::Screen;
 
-/// Lines that were typed and that nobody has taken yet; a paste waits beyond that.
-const TYPED: usize = 64;
+/// Lines read ahead from a program.
+const READ_AHEAD: usize = 64;
+/// Lines that were typed or pasted and that nobody has taken yet. While somebody pastes, the editor shows nothing, and
+/// whoever takes the lines may be waiting for just that: a paste should fit.
+const TYPED_AHEAD: usize = 64 * 1024;
 /// How long closing waits for the last lines to be shown and for the editor to end.
 const CLOSE: Duration = Duration::from_millis(500);
 
@@ -64,11 +67,11 @@ impl Console {
     ///
     /// The editor waits with `select(2)`, so this comes before many sockets are opened.
     pub fn open(side: Side, prompt: &str) -> io::Result<Console> {
-        let (sender, typed) = mpsc::channel(TYPED);
         let sessions = Sessions::default();
         let terminal = io::stdin().is_terminal();
         let term = std::env::var("TERM").unwrap_or_default();
         if !terminal || !io::stdout().is_terminal() || !editor::can_edit(&term) {
+            let (sender, typed) = mpsc::channel(READ_AHEAD);
             lines::start(sender, terminal)?;
             return Ok(Console { typed, screen: Screen::plain(), sessions, editing: None });
         }
@@ -81,6 +84,7 @@ impl Console {
             gate: gate.clone(),
             settings: settings.clone(),
         };
+        let (sender, typed) = mpsc::channel(TYPED_AHEAD);
         let (printer, ended) = editor::start(setup, sender)?;
         let screen = Screen::above(gate.clone(), printer)?;
         crate::ui::show_on(Some(screen.clone()));

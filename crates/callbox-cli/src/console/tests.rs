@@ -14,9 +14,12 @@ const DRIVER: &str = "CALLBOX_TEST_DRIVER";
 
 fn program(wire: &Path) -> Callbox {
     Callbox::new(std::env::current_exe().expect("this binary"))
-        .args(["--ignored", "--exact", "console::tests::on_a_terminal", "--nocapture", "--test-threads=1"])
+        .args(["--exact", PROGRAM, "--nocapture", "--test-threads=1"])
         .env(DRIVER, wire)
 }
+
+/// The test that is the program instead when a driver is named: this binary has no other way in.
+const PROGRAM: &str = "console::tests::without_a_terminal_a_program_drives_the_console";
 
 /// A program on a terminal, with a line to it besides the keyboard.
 struct Driven {
@@ -85,10 +88,7 @@ fn open() -> (Scratch, Driven) {
 }
 
 /// The program: shows what is typed, and does what the wire says.
-#[test]
-#[ignore = "is started by the tests below, on a terminal of theirs"]
-fn on_a_terminal() {
-    let path = std::env::var(DRIVER).expect("a test that drives this");
+fn be_the_program(path: &str) -> ! {
     let wire = BufReader::new(UnixStream::connect(path).expect("the test listens"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     // Below what the test harness has written.
@@ -227,6 +227,29 @@ fn what_is_pasted_is_sent_line_by_line_and_a_tab_is_a_tab() {
 }
 
 #[test]
+fn a_long_paste_and_much_output_do_not_stop_each_other() {
+    const LINES: usize = 300;
+    let (_scratch, mut driven) = open();
+    driven.does("flood 20000");
+    let paste: String = (0..LINES).map(|index| format!("p{index}\r")).collect();
+    // In pieces: the terminal itself holds no more than 4 KiB that nobody has read.
+    for piece in paste.as_bytes().chunks(512) {
+        let typed = driven.terminal.screen().bytes().len();
+        driven.types(piece);
+        driven.terminal.screen().wait(callbox_testkit::patience(), |bytes, _| (bytes.len() > typed).then_some(()));
+    }
+    driven.terminal.shows(format!("got p{}\r\n", LINES - 1)).shows("line 19999\r\n");
+    driven.types("\x04");
+    let shown = driven.exits(0).screen().text();
+    let got = |kind: &str| -> Vec<String> {
+        let parts = shown.split(kind).skip(1);
+        parts.map(|rest| rest.split("\r\n").next().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!(got("got p"), (0..LINES).map(|index| index.to_string()).collect::<Vec<_>>());
+    assert_eq!(got("line "), (0..20_000).map(|index| index.to_string()).collect::<Vec<_>>());
+}
+
+#[test]
 fn nothing_is_lost_doubled_or_out_of_order_while_lines_are_typed() {
     const LINES: usize = 5000;
     let (_scratch, mut driven) = open();
@@ -319,6 +342,9 @@ fn a_terminal_without_a_cursor_reads_plain_lines() {
 
 #[test]
 fn without_a_terminal_a_program_drives_the_console() {
+    if let Ok(path) = std::env::var(DRIVER) {
+        be_the_program(&path);
+    }
     let scratch = Scratch::new();
     let path = scratch.path().join("wire");
     let listener = UnixListener::bind(&path).expect("a socket");
