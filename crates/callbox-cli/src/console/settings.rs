@@ -1,11 +1,15 @@
 //! The terminal's settings while a console is open, and their way back.
 
 use std::io;
+use std::time::Duration;
 
 use rustix::process::{Signal, getpgrp, kill_current_process_group};
 use rustix::stdio::stdin;
 use rustix::termios::{InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 use rustix::termios::{tcgetattr, tcgetpgrp, tcsetattr};
+
+/// How long a signal to stop may take to reach every thread.
+const STOPPED_WITHIN: Duration = Duration::from_millis(100);
 
 /// What the terminal was like before. Dropped, it is like that again.
 ///
@@ -42,6 +46,8 @@ impl Settings {
         let Ok(now) = tcgetattr(stdin()) else { return };
         self.restore();
         let _ = kill_current_process_group(Signal::TSTP);
+        // Another thread may take the signal; this one stops a little later, in its sleep.
+        std::thread::sleep(STOPPED_WITHIN);
         let _ = tcsetattr(stdin(), OptionalActions::Now, &now);
     }
 }

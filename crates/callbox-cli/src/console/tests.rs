@@ -31,6 +31,10 @@ struct Driven {
 
 impl Driven {
     fn starts(scratch: &Scratch, term: &str) -> Driven {
+        Driven::starts_by(scratch, term, |program| program)
+    }
+
+    fn starts_by(scratch: &Scratch, term: &str, how: impl FnOnce(Callbox) -> Callbox) -> Driven {
         let terminal = Terminal::opens();
         let before = format!("{:?}", terminal.settings());
         let path = scratch.path().join("wire");
@@ -38,7 +42,7 @@ impl Driven {
         let listener = UnixListener::bind(&path).expect("a socket");
         let program =
             program(&path).env("XDG_STATE_HOME", scratch.path()).env("TERM", term).within_folder(scratch.path());
-        let process = program.on_terminal(&terminal).start();
+        let process = how(program).on_terminal(&terminal).start();
         let wire = listener.accept().expect("the program").0;
         Driven { terminal, process, wire, before }
     }
@@ -287,6 +291,30 @@ fn the_terminal_is_put_back_whatever_ends_the_program() {
         driven.does(what);
         driven.exits(code);
     }
+}
+
+#[test]
+fn an_editor_that_does_not_end_holds_nobody_up() {
+    let (_scratch, mut driven) = open();
+    driven.types("first\r").ends_with(&["got first", ">"]);
+    // While it searches, the editor takes no texts.
+    driven.types("\x12fi").terminal.shows("search)`fi'");
+    driven.does("close");
+    driven.exits(0).shows("closed");
+}
+
+#[test]
+fn control_z_stops_with_the_terminal_as_it_was() {
+    let scratch = Scratch::new();
+    let shell = ["sh", "-c", "set -m; \"$@\"; echo stopped; read -r line; fg; exit $?", "sh"];
+    let driven = Driven::starts_by(&scratch, "xterm-256color", |program| program.through(shell));
+    driven.ends_with(&[">"]).types("ab").ends_with(&["> ab"]).types("\x1a");
+    driven.terminal.shows("stopped\r\n");
+    assert_eq!(format!("{:?}", driven.terminal.settings()), driven.before);
+    driven.types("go on\n");
+    driven.terminal.sees("the line again", |rows| rows.last().is_some_and(|row| row == "> ab"));
+    driven.types("c\r").ends_with(&["> abc", "got abc", ">"]).types("\x04");
+    driven.exits(0);
 }
 
 #[test]
