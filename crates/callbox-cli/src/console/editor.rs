@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustyline::completion::Completer;
 use rustyline::config::{BellStyle, Configurer};
@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Typed;
 use super::command::Side;
 use super::complete::{self, Sessions};
+use super::descriptors::Low;
 use super::gate::{Gate, Left};
 use super::history::{self, History};
 use super::settings::Settings;
@@ -68,7 +69,8 @@ pub fn start(
         .build();
     let mut editor: Line = Editor::with_config(config).map_err(io::Error::other)?;
     editor.enable_synchronized_output(false);
-    editor.set_helper(Some(Ears { side: setup.side, sessions: setup.sessions, gate: setup.gate.clone() }));
+    let low = Mutex::new(Low::hold());
+    editor.set_helper(Some(Ears { side: setup.side, sessions: setup.sessions, gate: setup.gate.clone(), low }));
     let keys = Keys { gate: setup.gate.clone(), settings: setup.settings.clone() };
     editor.bind_sequence(Event::Any, EventHandler::Conditional(Box::new(keys)));
     let printer = editor.create_external_printer().map_err(io::Error::other)?;
@@ -98,6 +100,8 @@ fn work(mut editor: Line, prompt: &str, gate: &Gate, typed: &mpsc::Sender<Typed>
     }
     let mut armed = false;
     while gate.starts() {
+        editor.helper().inspect(|ears| ears.low().give());
+        Low::wait_for_one();
         // Unwinding is how a waiting editor is made to end; a panic of its own is the end as well.
         let Ok(line) = catch_unwind(AssertUnwindSafe(|| editor.readline(prompt))).map_err(|cause| {
             if !cause.is::<Left>() {
@@ -143,6 +147,13 @@ struct Ears {
     side: Side,
     sessions: Sessions,
     gate: Arc<Gate>,
+    low: Mutex<Low>,
+}
+
+impl Ears {
+    fn low(&self) -> std::sync::MutexGuard<'_, Low> {
+        self.low.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Helper for Ears {}
@@ -168,6 +179,7 @@ impl Highlighter for Ears {
             CmdKind::ForcedRefresh => false,
             // "Yes" has it drawn always: otherwise a question could be followed by no drawing.
             CmdKind::MoveCursor | CmdKind::Other => {
+                self.low().hold_again();
                 self.gate.asks();
                 true
             }

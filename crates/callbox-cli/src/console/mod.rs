@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub mod command;
 pub mod complete;
+pub mod descriptors;
 pub mod direct;
 pub mod editor;
 pub mod gate;
@@ -65,7 +66,8 @@ impl Console {
     /// Opens a console: with a line editor where input and output are a terminal that can be edited on, else with
     /// lines from standard input. Talk and lines of the whole program go above the prompt from then on.
     ///
-    /// The editor waits with `select(2)`, so this comes before many sockets are opened.
+    /// The editor waits with `select(2)`, so this comes before many sockets are opened, and after the limit on
+    /// descriptors was raised.
     pub fn open(side: Side, prompt: &str) -> io::Result<Console> {
         let sessions = Sessions::default();
         let terminal = io::stdin().is_terminal();

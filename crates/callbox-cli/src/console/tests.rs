@@ -7,6 +7,8 @@ use std::path::Path;
 
 use callbox_testkit::{Callbox, Input, Process, Scratch, Terminal};
 
+use rustix::process::{Resource, getrlimit, setrlimit};
+
 use super::{Command, Console, Side, Typed, command, direct};
 
 /// Where the program finds the test that drives it.
@@ -95,6 +97,9 @@ fn open() -> (Scratch, Driven) {
 fn be_the_program(path: &str) -> ! {
     let wire = BufReader::new(UnixStream::connect(path).expect("the test listens"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum.map_or(Some(4096), |hard| Some(hard.min(4096)));
+    setrlimit(Resource::Nofile, limit).expect("the soft limit is ours");
     // Below what the test harness has written.
     direct::write(direct::To::Output, b"\n").expect("a terminal");
     let console = Console::open(Side::Serve, "> ").expect("a console");
@@ -108,10 +113,17 @@ async fn drive(mut console: Console, wire: BufReader<UnixStream>) -> i32 {
     let (asks, mut asked) = tokio::sync::mpsc::channel(1);
     let screen = console.screen().clone();
     std::thread::spawn(move || {
+        let mut hoard = Vec::new();
         for line in wire.lines().map_while(Result::ok) {
             match line.split_once(' ') {
                 Some(("print", text)) => screen.print(text.replace('|', "\n")),
                 Some(("complain", text)) => crate::ui::complain(&format!("{text}\n")),
+                Some(("hoard", count)) => {
+                    let count: usize = count.parse().expect("a number");
+                    let null = || std::fs::File::open("/dev/null").expect("a descriptor");
+                    hoard.extend(std::iter::repeat_with(null).take(count));
+                    screen.print("hoarded\n");
+                }
                 Some(("flood", count)) => {
                     for index in 0..count.parse().expect("a number") {
                         screen.print(format!("line {index}\n"));
@@ -291,6 +303,17 @@ fn the_terminal_is_put_back_whatever_ends_the_program() {
         driven.does(what);
         driven.exits(code);
     }
+}
+
+#[test]
+fn a_line_is_typed_although_every_low_descriptor_is_taken() {
+    let (_scratch, mut driven) = open();
+    driven.does("hoard 2000").ends_with(&["hoarded", ">"]);
+    for line in ["one", "two", "three"] {
+        driven.types(format!("{line}\r")).ends_with(&[&format!("got {line}"), ">"]);
+    }
+    driven.types("\x04");
+    driven.exits(0);
 }
 
 #[test]
