@@ -12,7 +12,7 @@ use rustix::process::{Resource, getrlimit};
 /// What `select(2)` can wait for at most (`FD_SETSIZE`).
 const SELECT: i32 = 1024;
 /// Numbers held back: other threads take the lowest ones too, while they are free for a moment.
-const HELD: usize = 64;
+pub const HELD: usize = 64;
 /// From one look for a low number to the next, when there is none.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 

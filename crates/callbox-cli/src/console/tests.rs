@@ -1,6 +1,7 @@
 //! The editor and the screen on a terminal, as a person meets them: this test binary starts itself on one.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -9,6 +10,7 @@ use callbox_testkit::{Callbox, Input, Process, Scratch, Terminal};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
+use super::descriptors::{HELD, Low};
 use super::{Command, Console, Side, Typed, command, direct};
 
 /// Where the program finds the test that drives it.
@@ -121,8 +123,11 @@ async fn drive(mut console: Console, wire: BufReader<UnixStream>) -> i32 {
                 Some(("hoard", count)) => {
                     let count: usize = count.parse().expect("a number");
                     let null = || std::fs::File::open("/dev/null").expect("a descriptor");
+                    let mut low = Low::hold();
                     hoard.extend(std::iter::repeat_with(null).take(count));
-                    screen.print("hoarded\n");
+                    low.give();
+                    hoard.extend(std::iter::repeat_with(null).take(HELD / 2));
+                    screen.print(format!("hoarded, one is low: {}\n", null().as_raw_fd() < 1024));
                 }
                 Some(("flood", count)) => {
                     for index in 0..count.parse().expect("a number") {
@@ -308,7 +313,7 @@ fn the_terminal_is_put_back_whatever_ends_the_program() {
 #[test]
 fn a_line_is_typed_although_every_low_descriptor_is_taken() {
     let (_scratch, mut driven) = open();
-    driven.does("hoard 2000").ends_with(&["hoarded", ">"]);
+    driven.does("hoard 2000").ends_with(&["hoarded, one is low: true", ">"]);
     for line in ["one", "two", "three"] {
         driven.types(format!("{line}\r")).ends_with(&[&format!("got {line}"), ">"]);
     }
