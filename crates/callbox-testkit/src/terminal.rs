@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::sync::Mutex;
 use std::thread::{self, JoinHandle};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::OpenptFlags;
-use rustix::termios::Winsize;
+use rustix::termios::{Termios, Winsize};
 
 use crate::deadline::patience;
 use crate::process::contains;
@@ -21,7 +22,12 @@ pub struct Terminal {
     side: Option<OwnedFd>,
     screen: Transcript,
     reader: Option<Reader>,
+    /// From which byte of the screen on it has how many rows and columns.
+    sizes: Mutex<Vec<(usize, u16, u16)>>,
 }
+
+/// Rows and columns at first.
+const SIZE: (u16, u16) = (24, 80);
 
 #[derive(Debug)]
 struct Reader {
@@ -39,11 +45,16 @@ impl Terminal {
         let name = rustix::pty::ptsname(&keyboard, Vec::new()).expect("own pty");
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let side = rustix::fs::open(name.as_c_str(), flags, Mode::empty()).expect("own pty");
-        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
-        rustix::termios::tcsetwinsize(&keyboard, size).expect("own pty");
+        rustix::termios::tcsetwinsize(&keyboard, winsize(SIZE.0, SIZE.1)).expect("own pty");
         let screen = Transcript::default();
         let reader = Reader::runs(keyboard.try_clone().expect("a descriptor"), screen.clone());
-        Self { keyboard: Some(keyboard.into()), side: Some(side), screen, reader: Some(reader) }
+        Self {
+            keyboard: Some(keyboard.into()),
+            side: Some(side),
+            screen,
+            reader: Some(reader),
+            sizes: Mutex::default(),
+        }
     }
 
     /// Switches off what the terminal itself adds to the output (CR before LF) and its echo of what is typed, so that
@@ -84,6 +95,49 @@ impl Terminal {
         self
     }
 
+    /// Gives the terminal another size; programs on it are told as by a window.
+    pub fn resizes(&self, rows: u16, columns: u16) -> &Self {
+        let mut sizes = self.sizes.lock().expect("no test has panicked here");
+        sizes.push((self.screen.bytes().len(), rows, columns));
+        let keyboard = self.keyboard.as_ref().expect("not hung up");
+        rustix::termios::tcsetwinsize(keyboard, winsize(rows, columns)).expect("own pty");
+        self
+    }
+
+    /// Returns the rows as a person sees them, without the spaces at their ends and the empty rows at the bottom.
+    pub fn rows(&self) -> Vec<String> {
+        self.rows_of(&self.screen.bytes())
+    }
+
+    fn rows_of(&self, bytes: &[u8]) -> Vec<String> {
+        let mut parser = vt100::Parser::new(SIZE.0, SIZE.1, 0);
+        let mut shown = 0;
+        for (at, rows, columns) in &*self.sizes.lock().expect("no test has panicked here") {
+            parser.process(&bytes[shown..*at]);
+            parser.screen_mut().set_size(*rows, *columns);
+            shown = *at;
+        }
+        parser.process(&bytes[shown..]);
+        let columns = parser.screen().size().1;
+        let mut rows: Vec<String> = parser.screen().rows(0, columns).map(|row| row.trim_end().to_owned()).collect();
+        rows.truncate(rows.iter().rposition(|row| !row.is_empty()).map_or(0, |last| last + 1));
+        rows
+    }
+
+    /// Waits until the rows are as `holds` wants them, which `what` says in words.
+    #[track_caller]
+    pub fn sees(&self, what: &str, holds: impl Fn(&[String]) -> bool) -> &Self {
+        if self.screen.wait(patience(), |bytes, _| holds(&self.rows_of(bytes)).then_some(())).is_none() {
+            self.fail(&format!("never saw {what}\n{}", self.rows().join("\n")));
+        }
+        self
+    }
+
+    /// Returns the terminal's settings.
+    pub fn settings(&self) -> Termios {
+        rustix::termios::tcgetattr(self.side.as_ref().expect("not hung up")).expect("own pty")
+    }
+
     /// Closes the terminal under the programs on it, as a closed window does.
     pub fn hangs_up(&mut self) {
         if let Some(reader) = self.reader.take() {
@@ -104,6 +158,10 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         self.hangs_up();
     }
+}
+
+fn winsize(rows: u16, columns: u16) -> Winsize {
+    Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
 }
 
 trait WriteAllRef {
@@ -166,6 +224,20 @@ mod tests {
         terminal.types("spoken\n").shows("spoken\r\nspoken\r\n").types("\x03");
         let status = cat.ends_with_input_open().status;
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(Signal::INT.as_raw()));
+    }
+
+    #[test]
+    fn rows_are_what_a_person_sees() {
+        let terminal = Terminal::opens().without_processing();
+        let show = |text: &str| {
+            let program = Callbox::new("printf").arg(text).output(Output::To(terminal.side())).input(Input::Null);
+            program.start().exits(0);
+        };
+        show("one\\r\\ntwo\\033[1Aover ");
+        terminal.sees("one written over", |rows| rows == ["oneover", "two"]);
+        terminal.resizes(3, 4);
+        show("\\033[H\\033[Jabcdef");
+        terminal.sees("a narrow row", |rows| rows == ["abcd", "ef"]);
     }
 
     #[test]

@@ -73,7 +73,7 @@ fn copy_from(mut reader: impl Read, sender: &mpsc::Sender<io::Result<Bytes>>) ->
 }
 
 /// Descriptor 0, unbuffered: what we do not take stays for whoever comes after us.
-struct Stdin;
+pub struct Stdin;
 
 impl Read for Stdin {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -96,7 +96,7 @@ impl Read for Stdin {
 }
 
 /// At the end of a terminal that is gone, lets SIGHUP come first: it says more than an end of input.
-fn wait_for_hangup() {
+pub fn wait_for_hangup() {
     use rustix::event::{PollFd, PollFlags, poll};
     /// The kernel sends the signal before it ends the input; another thread has to take it.
     const PATIENCE: Duration = Duration::from_secs(1);

@@ -12,6 +12,8 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::console::direct;
+
 /// Chunks on their way to the thread: enough that receiving and writing overlap.
 const CHUNKS: usize = 4;
 
@@ -141,22 +143,13 @@ fn work(mut queue: mpsc::Receiver<Job>, mut printer: Option<Printer>, terminal: 
     Ok(())
 }
 
-/// Writes to descriptor 1, unbuffered; a closed pipe is an error like any other here.
-pub fn write_all(mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match rustix::io::write(rustix::stdio::stdout(), bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => bytes = &bytes[written..],
-            Err(rustix::io::Errno::INTR) => {}
-            Err(rustix::io::Errno::AGAIN) => {
-                let stdout = rustix::stdio::stdout();
-                let mut wait = [rustix::event::PollFd::new(&stdout, rustix::event::PollFlags::OUT)];
-                rustix::event::poll(&mut wait, None)?;
-            }
-            Err(error) => return Err(error.into()),
-        }
+/// Writes to standard output, unbuffered; a closed pipe is an error like any other here. While a console is open on a
+/// terminal, its screen shows it.
+pub fn write_all(bytes: &[u8]) -> io::Result<()> {
+    match super::screen() {
+        Some(screen) => screen.print_out(bytes),
+        None => direct::write(direct::To::Output, bytes),
     }
-    Ok(())
 }
 
 /// Takes no bytes itself: under `--json` they travel inside events. Fails when the events cannot be written.

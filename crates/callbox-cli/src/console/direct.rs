@@ -1,0 +1,43 @@
+//! Writing to the two outputs without anybody in between.
+
+use std::io;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::BorrowedFd;
+
+/// Which output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    /// Standard output.
+    Output,
+    /// The error output.
+    Errors,
+}
+
+impl To {
+    /// Returns its descriptor.
+    pub fn descriptor(self) -> BorrowedFd<'static> {
+        match self {
+            To::Output => rustix::stdio::stdout(),
+            To::Errors => rustix::stdio::stderr(),
+        }
+    }
+}
+
+/// Writes everything; a closed pipe is an error like any other.
+pub fn write(to: To, mut bytes: &[u8]) -> io::Result<()> {
+    let descriptor = to.descriptor();
+    while !bytes.is_empty() {
+        match rustix::io::write(descriptor, bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(rustix::io::Errno::INTR) => {}
+            // Somebody who shares it has made it non-blocking.
+            Err(rustix::io::Errno::AGAIN) => {
+                poll(&mut [PollFd::new(&descriptor, PollFlags::OUT)], None)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
