@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use callbox::net::sys::tcp_facts;
+use callbox::net::sys::tcp_state;
 use callbox::text::escape;
 pub(crate) use rustix::io::Errno;
 
@@ -17,8 +17,6 @@ pub(crate) type Outcome<T> = Result<T, Errno>;
 pub(crate) struct State(u8);
 
 impl State {
-    /// The system does not tell.
-    pub(crate) const UNKNOWN: State = State(0);
     /// Both ends may send.
     pub(crate) const ESTABLISHED: State = State(1);
     /// Neither connected nor listening.
@@ -30,7 +28,7 @@ impl State {
 
     /// Asks the kernel.
     pub(crate) fn of(socket: impl AsFd) -> State {
-        tcp_facts(socket.as_fd()).map_or(State::UNKNOWN, |facts| State(facts.state))
+        State(tcp_state(socket.as_fd()))
     }
 
     /// Returns the name RFC 9293 gives it, spelled as the kernel spells such names.

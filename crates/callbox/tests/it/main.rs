@@ -21,3 +21,5 @@ mod limits;
 mod reset;
 /// Suspend, resume, drain, abort, snapshot.
 mod steering;
+/// On whose side `TIME_WAIT` stays, held against the kernel's table.
+mod time_wait;
