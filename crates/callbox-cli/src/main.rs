@@ -5,6 +5,8 @@ mod args;
 mod cli;
 mod cmd;
 mod exit;
+mod explain;
+mod lang;
 mod signal;
 mod tour;
 mod ui;

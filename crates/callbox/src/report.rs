@@ -33,9 +33,9 @@ pub struct SessionReport {
     /// The first end or reset that was seen at our end, whatever our own reason was; `None` when there was none before
     /// the close.
     pub first_end: Option<Termination>,
-    /// Whether the direction to the server has reached its end of stream.
+    /// Whether the direction to the server has reached its end of stream: it was sent, or it has arrived, read or not.
     pub to_server_ended: bool,
-    /// Whether the direction to the client has reached its end of stream.
+    /// Whether the direction to the client has reached its end of stream, likewise.
     pub to_client_ended: bool,
     /// Which side reset the connection, or is about to by closing; `None` is an ending without a reset.
     pub reset_by: Option<Role>,
@@ -108,6 +108,11 @@ impl TimeWait {
             TimeWait::Both => "both",
             TimeWait::Nobody => "none",
         }
+    }
+
+    /// Tells whether the peer's FIN has arrived, from the state just before the close of a connection that was not reset.
+    pub(crate) fn peer_has_ended(now: u8) -> bool {
+        matches!(now, state::CLOSE | state::CLOSE_WAIT | state::LAST_ACK | state::CLOSING)
     }
 
     /// Tells from the state just before the close, of a connection that no reset ends, and from the state just before

@@ -7,7 +7,7 @@ use callbox::net::sys::tcp_state;
 use callbox::text::escape;
 pub(crate) use rustix::io::Errno;
 
-use super::lang::{Both, both};
+use crate::lang::{Both, both};
 
 /// What a system call answered: a value, or an error number.
 pub(crate) type Outcome<T> = Result<T, Errno>;
@@ -17,6 +17,8 @@ pub(crate) type Outcome<T> = Result<T, Errno>;
 pub(crate) struct State(u8);
 
 impl State {
+    /// The system does not tell.
+    pub(crate) const UNKNOWN: State = State(0);
     /// Both ends may send.
     pub(crate) const ESTABLISHED: State = State(1);
     /// Neither connected nor listening.

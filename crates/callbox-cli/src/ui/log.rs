@@ -12,6 +12,8 @@ use callbox::text::{escape, safe};
 use callbox::units::show_duration;
 
 use super::traffic::Traffic;
+use crate::explain;
+use crate::lang::Lang;
 
 /// Identical lines a second before they are only counted.
 const LINES_PER_SECOND: u32 = 10;
@@ -25,6 +27,8 @@ pub struct Level {
     pub verbose: u8,
     /// Who came and went is said although nobody asked: many sessions are the command's purpose.
     pub sessions: bool,
+    /// In which language the end of each session is explained, where it is.
+    pub explain: Option<Lang>,
 }
 
 /// Prints events for people.
@@ -59,11 +63,15 @@ impl Log {
                     traffic.end(report.session, Direction::ToClient, out);
                 }
                 // Lines and talk often share a terminal: what was said before the end stands before it.
-                if sessions && !out.is_empty() && super::output::write_all(out).is_ok() {
+                let told = sessions || self.level.explain.is_some();
+                if told && !out.is_empty() && super::output::write_all(out).is_ok() {
                     out.clear();
                 }
                 if sessions {
                     self.say(&closing(report, self.level.verbose > 0));
+                }
+                if let Some(lang) = self.level.explain {
+                    self.say(&explain::session::session(report, lang));
                 }
             }
             Event::Listening { address } if talk => {

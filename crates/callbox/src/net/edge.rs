@@ -394,8 +394,12 @@ impl Edge {
         let watched = session.observers().wants_talk();
         let kernel = if watched { self.kernel_facts() } else { KernelFacts::default() };
         let peer_has_reset = self.broken.load(Relaxed) == libc::ECONNRESET;
+        // The peer's FIN may have arrived behind bytes that nobody read.
+        let arrived = kernel.tcp.is_some_and(|tcp| TimeWait::peer_has_ended(tcp.state))
+            && kernel.reset_by != Some(self.role.other())
+            && self.broken.load(Relaxed) == 0;
         let ended = |direction| match direction == self.role.inbound() {
-            true => self.is_read_ended(),
+            true => self.is_read_ended() || arrived,
             false => self.write_ended.load(Relaxed),
         };
         SessionReport {

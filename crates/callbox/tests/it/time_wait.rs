@@ -195,6 +195,7 @@ async fn unread_bytes_make_the_close_a_reset() {
         let report = closed(&bus).await;
         assert_eq!(report.tcp.expect("TCP").unread_bytes, 5);
         assert_eq!((report.time_wait, report.reset_by), (Some(TimeWait::Nobody), Some(Role::Client)), "{ended}");
+        assert_eq!((report.to_client_ended, report.to_server_ended), (ended, false));
         drop(peer);
         holds(&report, at).await;
     }
