@@ -57,23 +57,7 @@ impl Log {
                     traffic.chunk(*session, *direction, bytes, out);
                 }
             }
-            Event::Closed(report) => {
-                if let Some(traffic) = &mut self.traffic {
-                    traffic.end(report.session, Direction::ToServer, out);
-                    traffic.end(report.session, Direction::ToClient, out);
-                }
-                // Lines and talk often share a terminal: what was said before the end stands before it.
-                let told = sessions || self.level.explain.is_some();
-                if told && !out.is_empty() && super::output::write_all(out).is_ok() {
-                    out.clear();
-                }
-                if sessions {
-                    self.say(&closing(report, self.level.verbose > 0));
-                }
-                if let Some(lang) = self.level.explain {
-                    self.say(&explain::session::session(report, lang));
-                }
-            }
+            Event::Closed(report) => self.closed(report, sessions, out),
             Event::Listening { address } if talk => {
                 self.say(&format!("listening on {address}"));
                 let exposed = !address.is_loopback() && matches!(address, Addr::Tcp { .. });
@@ -120,6 +104,25 @@ impl Log {
             }
             Event::Failed { session: None, error } => self.error(&error.to_string()),
             _ => {}
+        }
+    }
+
+    /// Shows the end of a session: its line where `sessions` are said, and what TCP did where that is explained.
+    fn closed(&mut self, report: &SessionReport, sessions: bool, out: &mut Vec<u8>) {
+        if let Some(traffic) = &mut self.traffic {
+            traffic.end(report.session, Direction::ToServer, out);
+            traffic.end(report.session, Direction::ToClient, out);
+        }
+        // Lines and talk often share a terminal: what was said before the end stands before it.
+        let told = sessions || self.level.explain.is_some();
+        if told && !out.is_empty() && super::output::write_all(out).is_ok() {
+            out.clear();
+        }
+        if sessions {
+            self.say(&closing(report, self.level.verbose > 0));
+        }
+        if let Some(lang) = self.level.explain {
+            self.say(&explain::session::session(report, lang));
         }
     }
 

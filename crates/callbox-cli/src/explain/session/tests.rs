@@ -58,9 +58,24 @@ fn a_whole_paragraph_reads_like_this() {
     );
 }
 
+/// A report with words that its explanation has, in English and in Chinese.
+type Row = (SessionReport, &'static [&'static str], &'static [&'static str]);
+
+#[track_caller]
+fn holds(table: &[Row]) {
+    for (report, english, chinese) in table {
+        for (lang, wanted) in [(Lang::En, english), (Lang::Zh, chinese)] {
+            let text = session(report, lang);
+            for words in *wanted {
+                assert!(text.contains(words), "{words:?} in {text}");
+            }
+        }
+    }
+}
+
 #[test]
-fn each_ending_has_its_words() {
-    let table: Vec<(SessionReport, &[&str], &[&str])> = vec![
+fn each_end_of_stream_says_where_time_wait_stays() {
+    holds(&[
         (
             SessionReport { time_wait: Some(TimeWait::Ours), termination: Termination::ServerClosed, ..report() },
             &[
@@ -94,6 +109,12 @@ fn each_ending_has_its_words() {
             &["and the server did so at the same time", "TIME_WAIT stays on both sides"],
             &["也在同一时刻发送", "两侧都留下 TIME_WAIT"],
         ),
+    ]);
+}
+
+#[test]
+fn resets_and_what_was_left_have_their_words() {
+    holds(&[
         (
             SessionReport {
                 termination: Termination::ClientReset,
@@ -140,15 +161,7 @@ fn each_ending_has_its_words() {
             &["5 B in 1 chunk went to the server and nothing to the client"],
             &["发往客户端：没有字节"],
         ),
-    ];
-    for (report, english, chinese) in table {
-        for (lang, wanted) in [(Lang::En, english), (Lang::Zh, chinese)] {
-            let text = session(&report, lang);
-            for words in wanted {
-                assert!(text.contains(words), "{words:?} in {text}");
-            }
-        }
-    }
+    ]);
 }
 
 #[test]
