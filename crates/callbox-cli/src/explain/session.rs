@@ -166,10 +166,20 @@ fn reset(report: &SessionReport, who: Role) -> Both {
 /// Why a reset comes: known where it was ours, usual where it was the peer's.
 fn cause(report: &SessionReport, who: Role) -> Both {
     if who == report.role {
+        let deliberate = matches!(report.termination, Termination::WriteStall | Termination::Aborted);
+        let ended = match who {
+            Role::Client => report.to_server_ended,
+            Role::Server => report.to_client_ended,
+        };
         return match report.tcp {
-            Some(TcpFacts { unread_bytes: 1.., .. }) => {
+            Some(TcpFacts { unread_bytes: 1.., .. }) if !deliberate => {
                 both!(", for it closed with bytes unread", "，因为关闭时还有未读的字节")
             }
+            _ if ended => both!(
+                ", for it closed with a linger time of zero before {peer} had ended",
+                "，因为它在{peer}结束之前就以为零的 linger 时间关闭",
+                peer: side(who.other()),
+            ),
             _ => both!(", on purpose: it closed with a linger time of zero", "，这是有意的：关闭时 linger 时间为零",),
         };
     }

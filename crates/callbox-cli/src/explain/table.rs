@@ -76,8 +76,7 @@ pub(super) fn unix_listener(path: &str) -> Option<u64> {
     table.lines().find_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let flags = u64::from_str_radix(fields.get(3)?, 16).ok()?;
-        let found = flags & LISTENS != 0 && line.split_once(" /").is_some_and(|(_, rest)| format!("/{rest}") == path);
-        let found = found || fields.get(7..).is_some_and(|name| flags & LISTENS != 0 && name.join(" ") == path);
+        let found = flags & LISTENS != 0 && fields.get(7..)?.join(" ") == path;
         found.then(|| fields.get(6)?.parse().ok()).flatten()
     })
 }

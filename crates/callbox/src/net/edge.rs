@@ -276,8 +276,8 @@ impl Edge {
         let before = sys::tcp_state(socket);
         rustix::net::shutdown(socket, how)?;
         // The peer's FIN may have come between the look and ours.
-        let first = before == state::ESTABLISHED && sys::tcp_state(socket) != state::LAST_ACK;
-        self.before_fin.store(if first { before } else { state::CLOSE_WAIT }, Relaxed);
+        let passed = before == state::ESTABLISHED && sys::tcp_state(socket) == state::LAST_ACK;
+        self.before_fin.store(if passed { state::CLOSE_WAIT } else { before }, Relaxed);
         Ok(())
     }
 

@@ -245,6 +245,7 @@ mod tests {
         client.read_exact(&mut [0; 1]).expect("reads");
         let facts = tcp_facts(client.as_fd()).expect("is TCP");
         assert_eq!(facts.state, 1, "ESTABLISHED");
+        assert_eq!(tcp_state(client.as_fd()), 1, "the same, asked alone");
         // The SYN counts as one in some kernels.
         assert!((5..=6).contains(&facts.acknowledged_bytes), "{facts:?}");
         assert!(facts.round_trip > Duration::ZERO);
@@ -254,6 +255,7 @@ mod tests {
     fn tcp_info_of_a_pipe_is_an_error() {
         let (reader, _writer) = std::io::pipe().expect("pipe");
         assert!(tcp_facts(reader.as_fd()).is_err());
+        assert_eq!(tcp_state(reader.as_fd()), 0);
     }
 
     #[test]

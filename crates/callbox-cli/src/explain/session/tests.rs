@@ -147,6 +147,22 @@ fn resets_and_what_was_left_have_their_words() {
             &["因为关闭时还有未读的字节", "有 9 字节已到达却没有被读取"],
         ),
         (
+            SessionReport {
+                termination: Termination::Drained,
+                first_end: Some(Termination::ServerClosed),
+                reset_by: Some(Role::Server),
+                to_server_ended: false,
+                time_wait: Some(TimeWait::Nobody),
+                ..report()
+            },
+            &[
+                "callbox ended it, for the server was stopping",
+                "the server sent its FIN first, after 11 B, and then the server reset the connection (RST), for it \
+                 closed with a linger time of zero before the client had ended.",
+            ],
+            &["服务器正在停止", "因为它在客户端结束之前就以为零的 linger 时间关闭"],
+        ),
+        (
             SessionReport { to_client_ended: false, tcp: tcp(0, 3, 0), ..report() },
             &["and then the server ended too", "3 B that we sent were not acknowledged yet; after the close"],
             &["3 字节还没有得到确认"],
