@@ -388,11 +388,24 @@ impl Edge {
         KernelFacts { tcp: Some(tcp), reset_by, time_wait }
     }
 
-    /// Returns what there is to say about the session, without ending it.
+    /// Returns what there is to say about the session, without ending it; asks the kernel where somebody watches.
     pub(crate) fn report(&self) -> SessionReport {
+        let watched = self.session.observers().wants_talk();
+        if !watched {
+            return self.tally();
+        }
+        // The address is noted in the session, from where the report takes it.
+        let _ = self.local();
+        self.report_with(&self.kernel_facts())
+    }
+
+    /// Returns the same without a question to the kernel: for totals.
+    pub(crate) fn tally(&self) -> SessionReport {
+        self.report_with(&KernelFacts::default())
+    }
+
+    fn report_with(&self, kernel: &KernelFacts) -> SessionReport {
         let session = &self.session;
-        let watched = session.observers().wants_talk();
-        let kernel = if watched { self.kernel_facts() } else { KernelFacts::default() };
         let peer_has_reset = self.broken.load(Relaxed) == libc::ECONNRESET;
         // The peer's FIN may have arrived behind bytes that nobody read.
         let arrived = kernel.tcp.is_some_and(|tcp| TimeWait::peer_has_ended(tcp.state))
@@ -406,7 +419,7 @@ impl Edge {
             session: session.id(),
             role: session.role(),
             peer: session.peer().clone(),
-            local: if watched { self.local() } else { session.local().cloned() },
+            local: session.local().cloned(),
             termination: session.termination().unwrap_or(our_close(session.role())),
             first_end: session.first_end(),
             to_server_ended: ended(Direction::ToServer),
