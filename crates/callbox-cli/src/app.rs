@@ -10,6 +10,7 @@ use callbox::server::Report;
 
 use crate::args::OutputArgs;
 use crate::exit::{self, Failure};
+use crate::explain;
 use crate::signal::{Ending, Signals};
 use crate::ui::json::Json;
 use crate::ui::log::{Level, Log};
@@ -39,11 +40,16 @@ pub struct App {
 impl App {
     /// Starts the thread that shows events.
     pub fn start(output: &OutputArgs, purpose: Purpose) -> Result<App, Failure> {
-        let level = Level { quiet: output.quiet, verbose: output.verbose, sessions: purpose == Purpose::Server };
+        let level = Level {
+            quiet: output.quiet,
+            verbose: output.verbose,
+            sessions: purpose == Purpose::Server,
+            explain: output.explains(),
+        };
         let lines = purpose == Purpose::Server && !output.quiet && !output.json;
         let interest = Interest {
             data: output.json || lines,
-            talk: output.json || (!output.quiet && (level.sessions || level.verbose > 0)),
+            talk: output.json || (!output.quiet && (level.sessions || level.verbose > 0)) || level.explain.is_some(),
             lossless: output.json && purpose == Purpose::Pipe,
         };
         let bus = Bus::new(interest);
@@ -90,6 +96,9 @@ impl App {
             Ok(code) => code,
             Err(failure) => {
                 failure.print();
+                if let (Some(lang), Some(error)) = (self.output.explains(), &failure.source) {
+                    explain::failure::print(error, lang);
+                }
                 failure.code
             }
         };

@@ -7,6 +7,8 @@ mod cmd;
 #[allow(dead_code, reason = "the commands are about to open consoles")]
 mod console;
 mod exit;
+mod explain;
+mod lang;
 mod signal;
 mod tour;
 mod ui;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 use tokio::time::timeout;
 
+use crate::direction::Role;
 use crate::error::{Error, Kind, Result};
 use crate::event::Event;
 use crate::handle::Handler;
@@ -71,7 +72,11 @@ impl<F: Future<Output = Result<()>>> Conduct<F> {
             // Some half of the stream has outlived its handler: nothing moves on it any more.
             this.edge.close_for_all();
         }
-        Poll::Ready(this.edge.report())
+        Poll::Ready(match session.role() {
+            Role::Client => this.edge.report(),
+            // A server adds it to its totals; watchers get the rest of it with the close, from a kernel asked once.
+            Role::Server => this.edge.tally(),
+        })
     }
 }
 

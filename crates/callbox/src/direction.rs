@@ -18,6 +18,14 @@ impl Role {
         }
     }
 
+    /// Returns the other side.
+    pub fn other(self) -> Role {
+        match self {
+            Role::Client => Role::Server,
+            Role::Server => Role::Client,
+        }
+    }
+
     /// Returns the direction of what we receive.
     pub fn inbound(self) -> Direction {
         match self {

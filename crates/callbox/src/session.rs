@@ -128,7 +128,12 @@ impl Session {
 
     /// Returns why the session ended: our own reason, else whose FIN or RST came first.
     pub fn termination(&self) -> Option<Termination> {
-        self.stopped().or_else(|| decode(self.0.first_end.load(Relaxed)))
+        self.stopped().or_else(|| self.first_end())
+    }
+
+    /// Returns the first of the ends and resets seen at our end; a reset outranks an end of stream.
+    pub fn first_end(&self) -> Option<Termination> {
+        decode(self.0.first_end.load(Relaxed))
     }
 
     /// Notes an end or a reset seen at the edge. The first stays, but a reset outranks an end of stream: bytes may be lost.

@@ -11,7 +11,8 @@ macro_rules! terminations {
         pub enum Termination { $(#[doc = $doc] $variant,)* }
 
         impl Termination {
-            pub(crate) const ALL: &'static [Termination] = &[$(Termination::$variant,)*];
+            /// Every reason there is so far.
+            pub const ALL: &'static [Termination] = &[$(Termination::$variant,)*];
 
             /// Returns the name used in events.
             pub fn name(self) -> &'static str {

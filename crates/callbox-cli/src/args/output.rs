@@ -2,6 +2,8 @@
 
 use std::io::IsTerminal;
 
+use crate::lang::Lang;
+
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Color {
@@ -29,12 +31,28 @@ pub struct OutputArgs {
     /// Print one JSON object a line on stdout instead of bytes and lines
     #[arg(long, global = true, help_heading = "Output")]
     pub json: bool,
+    /// Say at the end of each session what TCP did, and why connecting or binding failed, for those who learn it
+    #[arg(long, global = true, help_heading = "Output")]
+    pub explain: bool,
+    /// Language of --explain and of the tour; by default that of the locale
+    #[arg(long, value_name = "LANG", value_enum, global = true, help_heading = "Output")]
+    pub lang: Option<Lang>,
 }
 
 impl OutputArgs {
     /// Decides about colour for one of our streams.
     pub fn colored(&self, stream: &impl IsTerminal) -> bool {
         self.color.applies_to(stream)
+    }
+
+    /// Returns the language of longer texts: the flag first, then the locale.
+    pub fn language(&self) -> Lang {
+        self.lang.unwrap_or_else(Lang::of_environment)
+    }
+
+    /// Returns in which language endings and failures are explained, where they are.
+    pub fn explains(&self) -> Option<Lang> {
+        (self.explain && !self.quiet).then(|| self.language())
     }
 }
 

@@ -6,7 +6,6 @@ use callbox::{Error, Kind};
 
 use crate::args::OutputArgs;
 use crate::exit::Failure;
-use crate::tour::lang::Lang;
 use crate::tour::show::{Style, Tally, show};
 use crate::tour::which::Which;
 use crate::tour::{FACTS, Fact};
@@ -25,16 +24,6 @@ pub(crate) struct TourArgs {
     /// client, server, notes and extras are whole parts.
     #[arg(value_name = "WHAT")]
     pub(crate) facts: Vec<Which>,
-
-    /// Language; by default that of the locale
-    #[arg(long, value_name = "LANG", value_enum)]
-    pub(crate) lang: Option<Lang>,
-}
-
-/// What the environment says of the language: the first of these that is set counts.
-fn locale() -> Option<String> {
-    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG"))
 }
 
 /// Performs the tour on stdout; with `--quiet` the exit code is all it says.
@@ -47,7 +36,7 @@ pub(crate) fn run(args: &TourArgs, output: &OutputArgs, color: bool) -> Result<u
             "the tour is for people and has no --json; its exit code says whether all facts hold",
         ));
     }
-    let style = Style { lang: args.lang.unwrap_or_else(|| Lang::from_locale(locale().as_deref())), color };
+    let style = Style { lang: output.language(), color };
     let result = match output.quiet {
         true => perform(args, style, &mut io::sink()),
         false => perform(args, style, &mut BufWriter::new(io::stdout().lock())),
@@ -98,12 +87,13 @@ fn perform(args: &TourArgs, style: Style, out: &mut dyn Write) -> callbox::Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lang::Lang;
 
     const ENGLISH: Style = Style { lang: Lang::En, color: false };
 
     fn args(facts: &[&str]) -> TourArgs {
         let facts = facts.iter().map(|text| text.parse().expect("is there")).collect();
-        TourArgs { facts, lang: None }
+        TourArgs { facts }
     }
 
     /// A stdout that fails.

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use super::answer::{Errno, Outcome, done};
-use super::lang::both;
 use super::transcript::Transcript;
 use super::verdict::{Checks, Verdict};
 use super::wire::{Active, Trouble, bind, client, connect, listen, loopback, needed, server, socket};
 use super::{Fact, Part, shown_addr};
+use crate::lang::both;
 
 /// Note 1.
 pub(crate) static SERVER_BINDS: Fact = Fact {

@@ -3,11 +3,11 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use callbox::net::sys::tcp_facts;
+use callbox::net::sys::tcp_state;
 use callbox::text::escape;
 pub(crate) use rustix::io::Errno;
 
-use super::lang::{Both, both};
+use crate::lang::{Both, both};
 
 /// What a system call answered: a value, or an error number.
 pub(crate) type Outcome<T> = Result<T, Errno>;
@@ -30,7 +30,7 @@ impl State {
 
     /// Asks the kernel.
     pub(crate) fn of(socket: impl AsFd) -> State {
-        tcp_facts(socket.as_fd()).map_or(State::UNKNOWN, |facts| State(facts.state))
+        State(tcp_state(socket.as_fd()))
     }
 
     /// Returns the name RFC 9293 gives it, spelled as the kernel spells such names.

@@ -3,11 +3,11 @@
 use callbox::text::{Lines, Printer};
 
 use super::answer::{Outcome, received, sent};
-use super::lang::both;
 use super::transcript::Transcript;
 use super::verdict::{Checks, Verdict};
 use super::wire::{Trouble, needed, pair, server};
 use super::{Fact, HELLO, Part, THANKS};
+use crate::lang::both;
 
 /// A character cut in two.
 pub(crate) static SPLIT: Fact = Fact {
@@ -72,7 +72,7 @@ async fn split(t: &mut Transcript) -> Result<Verdict, Trouble> {
 }
 
 /// Shows what decoding a chunk by itself gives.
-fn decoded(chunk: &[u8]) -> super::lang::Both {
+fn decoded(chunk: &[u8]) -> crate::lang::Both {
     match std::str::from_utf8(chunk) {
         Ok(_) => both!("decodes", "解码成功"),
         Err(error) => {

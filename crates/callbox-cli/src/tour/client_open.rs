@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use super::answer::{Errno, Outcome, State, done};
-use super::lang::both;
 use super::transcript::Transcript;
 use super::verdict::{Checks, Verdict};
 use super::wire::{Trouble, connect, needed, number, peer_now, server, socket};
 use super::{Fact, Part, shown_addr};
+use crate::lang::both;
 
 /// Step 1.
 pub(crate) static CREATE: Fact = Fact {

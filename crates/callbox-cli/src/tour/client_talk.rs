@@ -1,11 +1,11 @@
 //! The client's last two steps: send and receive, then close.
 
 use super::answer::{Errno, Outcome, State, received, sent};
-use super::lang::both;
 use super::transcript::Transcript;
 use super::verdict::{Checks, Verdict};
 use super::wire::{Trouble, number, pair, server, until};
 use super::{Fact, HELLO, Part, THANKS};
+use crate::lang::both;
 
 /// Step 3.
 pub(crate) static TALK: Fact = Fact {

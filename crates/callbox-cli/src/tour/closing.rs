@@ -1,11 +1,11 @@
 //! Notes 7 and 8: what closing the listening socket ends, and what closing an accepted one does.
 
 use super::answer::{Errno, Outcome, State, done, received, sent};
-use super::lang::both;
 use super::transcript::Transcript;
 use super::verdict::{Checks, Verdict};
 use super::wire::{Active, Trouble, connect, number, pair, server, socket};
 use super::{Fact, HELLO, Part, THANKS};
+use crate::lang::both;
 
 /// Note 7.
 pub(crate) static LISTENING_CLOSED: Fact = Fact {

@@ -3,11 +3,11 @@
 use tokio::net::UdpSocket;
 
 use super::answer::{Errno, Outcome, errno, received, sent};
-use super::lang::both;
 use super::transcript::Transcript;
 use super::verdict::{Checks, Verdict};
 use super::wire::{Trouble, connect, loopback, needed, send_now, server, socket, within};
 use super::{Fact, HELLO, Part};
+use crate::lang::both;
 
 /// Note 4.
 pub(crate) static CONNECT_FIRST: Fact = Fact {

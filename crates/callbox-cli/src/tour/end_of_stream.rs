@@ -7,11 +7,11 @@ use std::task::Poll;
 use callbox::{Addr, Client};
 
 use super::answer::{Outcome, State, received, sent};
-use super::lang::both;
 use super::transcript::Transcript;
 use super::verdict::{Checks, Verdict};
 use super::wire::{Trouble, pair, server, within};
 use super::{Fact, Part, THANKS};
+use crate::lang::both;
 
 /// Note 9.
 pub(crate) static ZERO_IS_THE_END: Fact = Fact {

@@ -10,7 +10,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
-use lang::{Both, both};
+use crate::lang::{Both, both};
 use transcript::Transcript;
 use verdict::Verdict;
 use wire::Trouble;
@@ -23,7 +23,6 @@ mod client_talk;
 mod closing;
 mod connect_first;
 mod end_of_stream;
-pub(crate) mod lang;
 mod passive;
 mod server_open;
 mod server_talk;

@@ -1,11 +1,11 @@
 //! Note 3: listen turns an active socket into a passive one.
 
 use super::answer::{Errno, Outcome, State, done};
-use super::lang::both;
 use super::transcript::Transcript;
 use super::verdict::{Checks, Verdict};
 use super::wire::{Trouble, accept_now, connect, listen, loopback, needed, socket};
 use super::{Fact, Part};
+use crate::lang::both;
 
 /// Note 3.
 pub(crate) static LISTEN_MAKES_PASSIVE: Fact = Fact {

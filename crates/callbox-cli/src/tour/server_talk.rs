@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use super::answer::{Errno, Outcome, State, received, sent};
-use super::lang::both;
 use super::transcript::Transcript;
 use super::verdict::{Checks, Verdict};
 use super::wire::{Trouble, client, number, pair, recv_now, server};
 use super::{Fact, HELLO, Part, THANKS};
+use crate::lang::both;
 
 /// Step 4.
 pub(crate) static ACCEPT: Fact = Fact {

@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
-use super::lang::{Both, Lang, both};
 use super::transcript::{INDENT, Transcript};
 use super::verdict::Verdict;
 use super::wire::Trouble;
 use super::{Fact, Part};
+use crate::lang::{Both, Lang, both};
 
 /// How the tour is written.
 #[derive(Debug, Clone, Copy)]
@@ -132,8 +132,8 @@ impl Style {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lang::columns;
     use crate::tour::FACTS;
-    use crate::tour::lang::columns;
     use crate::tour::verdict::Checks;
 
     /// The width that every terminal has.

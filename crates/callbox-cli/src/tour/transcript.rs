@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::lang::{Both, Lang, columns};
+use crate::lang::{Both, Lang, columns};
 
 /// Where the lines of a fact begin: below its title, past `[ok] `.
 pub(crate) const INDENT: usize = 5;
@@ -49,7 +49,7 @@ impl Transcript {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tour::lang::both;
+    use crate::lang::both;
 
     #[test]
     fn answers_stand_below_each_other() {

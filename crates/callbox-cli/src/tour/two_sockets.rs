@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use super::answer::{Errno, Outcome, State, received, sent};
-use super::lang::both;
 use super::transcript::Transcript;
 use super::verdict::{Checks, Verdict};
 use super::wire::{Trouble, number, pair, peer_now, recv_now, server};
 use super::{Fact, Part};
+use crate::lang::both;
 
 /// Note 5.
 pub(crate) static ONE_PER_CLIENT: Fact = Fact {

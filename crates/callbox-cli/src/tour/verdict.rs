@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::answer::{Errno, Outcome, State, errno_name};
-use super::lang::{Both, both};
+use crate::lang::{Both, both};
 
 /// What a judge says of what was observed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use callbox::net::sys::unread_bytes;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::answer::{Errno, Outcome, errno};
-use super::lang::{Both, both};
+use crate::lang::{Both, both};
 
 /// The longest the tour waits for one answer. Loopback answers within a millisecond; a machine under load gets its time.
 const DEADLINE: Duration = Duration::from_secs(5);

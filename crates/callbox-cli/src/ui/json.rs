@@ -101,10 +101,16 @@ impl Json {
             .number("to_server_bytes", report.to_server_bytes)
             .number("to_client_bytes", report.to_client_bytes)
             .micros("duration_us", report.duration);
-        match &report.tcp {
-            Some(tcp) => {
-                line.micros("round_trip_us", tcp.round_trip).number("retransmissions", u64::from(tcp.retransmissions))
-            }
+        let line = match &report.tcp {
+            Some(tcp) => line
+                .micros("round_trip_us", tcp.round_trip)
+                .number("retransmissions", u64::from(tcp.retransmissions))
+                .number("unread_bytes", tcp.unread_bytes)
+                .number("unacknowledged_bytes", tcp.unacknowledged_bytes),
+            None => line,
+        };
+        match report.time_wait {
+            Some(time_wait) => line.text("time_wait", time_wait.name()),
             None => line,
         }
     }

@@ -12,6 +12,8 @@ use callbox::text::{escape, safe};
 use callbox::units::show_duration;
 
 use super::traffic::Traffic;
+use crate::explain;
+use crate::lang::Lang;
 
 /// Identical lines a second before they are only counted.
 const LINES_PER_SECOND: u32 = 10;
@@ -25,6 +27,8 @@ pub struct Level {
     pub verbose: u8,
     /// Who came and went is said although nobody asked: many sessions are the command's purpose.
     pub sessions: bool,
+    /// In which language the end of each session is explained, where it is.
+    pub explain: Option<Lang>,
 }
 
 /// Prints events for people.
@@ -53,19 +57,7 @@ impl Log {
                     traffic.chunk(*session, *direction, bytes, out);
                 }
             }
-            Event::Closed(report) => {
-                if let Some(traffic) = &mut self.traffic {
-                    traffic.end(report.session, Direction::ToServer, out);
-                    traffic.end(report.session, Direction::ToClient, out);
-                }
-                // Lines and talk often share a terminal: what was said before the end stands before it.
-                if sessions && !out.is_empty() && super::output::write_all(out).is_ok() {
-                    out.clear();
-                }
-                if sessions {
-                    self.say(&closing(report, self.level.verbose > 0));
-                }
-            }
+            Event::Closed(report) => self.closed(report, sessions, out),
             Event::Listening { address } if talk => {
                 self.say(&format!("listening on {address}"));
                 let exposed = !address.is_loopback() && matches!(address, Addr::Tcp { .. });
@@ -112,6 +104,25 @@ impl Log {
             }
             Event::Failed { session: None, error } => self.error(&error.to_string()),
             _ => {}
+        }
+    }
+
+    /// Shows the end of a session: its line where `sessions` are said, and what TCP did where that is explained.
+    fn closed(&mut self, report: &SessionReport, sessions: bool, out: &mut Vec<u8>) {
+        if let Some(traffic) = &mut self.traffic {
+            traffic.end(report.session, Direction::ToServer, out);
+            traffic.end(report.session, Direction::ToClient, out);
+        }
+        // Lines and talk often share a terminal: what was said before the end stands before it.
+        let told = sessions || self.level.explain.is_some();
+        if told && !out.is_empty() && super::output::write_all(out).is_ok() {
+            out.clear();
+        }
+        if sessions {
+            self.say(&closing(report, self.level.verbose > 0));
+        }
+        if let Some(lang) = self.level.explain {
+            self.say(&explain::session::session(report, lang));
         }
     }
 

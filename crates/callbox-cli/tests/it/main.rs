@@ -56,6 +56,9 @@ mod events;
 /// `-v` and `-vv`.
 mod verbose;
 
+/// `--explain`: what TCP did, in words.
+mod explain;
+
 /// The tutorial's two programs, byte for byte.
 mod tutorial;
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::event::Event;
 use crate::net::io::{Io, is_passing, poll_send};
 use crate::net::socket::local_addr;
 use crate::net::sys;
-use crate::report::{SessionReport, TcpFacts};
+use crate::report::{SessionReport, TcpFacts, TimeWait, state};
 use crate::session::Session;
 use crate::termination::Termination;
 
@@ -49,6 +49,8 @@ pub(crate) struct Edge {
     tapped: bool,
     /// The session's, at hand.
     role: Role,
+    /// The kernel's state just before our end of stream, which tells who was first; 0 where nobody watched.
+    before_fin: AtomicU8,
     swept: Swept,
 }
 
@@ -58,6 +60,14 @@ struct Swept {
     waiting: AtomicU64,
     /// Milliseconds of the sweep's clock when something last moved.
     moved: AtomicU64,
+}
+
+/// What the kernel tells of an ending, where it is TCP and somebody watches.
+#[derive(Default)]
+struct KernelFacts {
+    tcp: Option<TcpFacts>,
+    reset_by: Option<Role>,
+    time_wait: Option<TimeWait>,
 }
 
 /// The sweep has not looked yet.
@@ -76,6 +86,7 @@ impl Edge {
             write_blocked: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             reported: AtomicBool::new(false),
+            before_fin: AtomicU8::new(0),
             swept: Swept { bytes: AtomicU64::new(0), waiting: AtomicU64::new(0), moved: AtomicU64::new(UNSEEN) },
         }
     }
@@ -204,7 +215,7 @@ impl Edge {
             return Poll::Ready(Ok(()));
         }
         let result = match &self.io {
-            Io::Socket(socket) => rustix::net::shutdown(socket.get_ref(), Shutdown::Write).map_err(io::Error::from),
+            Io::Socket(socket) => self.send_fin(socket.get_ref().as_fd(), Shutdown::Write),
             Io::Joined(_) if self.io.was_reset() => Err(io::ErrorKind::ConnectionReset.into()),
             Io::Joined(joined) => {
                 let mut writer = joined.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -253,8 +264,21 @@ impl Edge {
     pub(crate) fn close_for_all(&self) {
         self.aborted.store(true, Relaxed);
         if let Some(fd) = self.descriptor() {
-            let _ = rustix::net::shutdown(fd, Shutdown::Both);
+            let _ = self.send_fin(fd, Shutdown::Both);
         }
+    }
+
+    /// Sends our end of stream; where somebody watches, notes in which state, for that tells whose FIN was the first.
+    fn send_fin(&self, socket: BorrowedFd<'_>, how: Shutdown) -> io::Result<()> {
+        if !self.session.observers().wants_talk() || self.before_fin.load(Relaxed) != 0 {
+            return rustix::net::shutdown(socket, how).map_err(io::Error::from);
+        }
+        let before = sys::tcp_state(socket);
+        rustix::net::shutdown(socket, how)?;
+        // The peer's FIN may have come between the look and ours.
+        let passed = before == state::ESTABLISHED && sys::tcp_state(socket) == state::LAST_ACK;
+        self.before_fin.store(if passed { state::CLOSE_WAIT } else { before }, Relaxed);
+        Ok(())
     }
 
     /// Tells for how long nothing has moved, by a clock that the sweep keeps; `waiting` is what the peer has not taken.
@@ -331,22 +355,83 @@ impl Edge {
         }
     }
 
-    fn tcp_facts(&self) -> Option<TcpFacts> {
-        self.descriptor().and_then(|fd| sys::tcp_facts(fd).ok())
+    /// What the kernel knows, and what it will make of the close.
+    fn kernel_facts(&self) -> KernelFacts {
+        let Some((socket, mut tcp)) = self.descriptor().and_then(|fd| Some((fd, sys::tcp_facts(fd).ok()?))) else {
+            return KernelFacts::default();
+        };
+        if self.before_fin.load(Relaxed) != 0 || self.write_ended.load(Relaxed) {
+            tcp.unacknowledged_bytes = tcp.unacknowledged_bytes.saturating_sub(1);
+        }
+        let option = socket2::SockRef::from(&socket);
+        if tcp.state == state::CLOSE
+            && self.broken.load(Relaxed) == 0
+            && let Ok(Some(error)) = option.take_error()
+        {
+            // A reset that nobody was there to read. It ends no direction any more, but `TIME_WAIT` it does.
+            self.broken.store(error.raw_os_error().unwrap_or(libc::EIO), Relaxed);
+        }
+        // What close(2) does: a reset where bytes are unread, or where zero linger is set and a direction still open.
+        let open = matches!(tcp.state, state::ESTABLISHED | state::FIN_WAIT1 | state::FIN_WAIT2 | state::CLOSE_WAIT);
+        let resets = (tcp.state != state::CLOSE && tcp.unread_bytes > 0)
+            || (open && matches!(option.linger(), Ok(Some(Duration::ZERO))));
+        let broken = self.broken.load(Relaxed);
+        let reset_by = match broken {
+            libc::ECONNRESET | libc::EPIPE => Some(self.role.other()),
+            _ => resets.then_some(self.role),
+        };
+        let gone = broken != 0 && tcp.state == state::CLOSE;
+        let time_wait = match reset_by.is_some() || gone {
+            true => Some(TimeWait::Nobody),
+            false => TimeWait::after(tcp.state, self.before_fin.load(Relaxed)),
+        };
+        KernelFacts { tcp: Some(tcp), reset_by, time_wait }
     }
 
-    /// Returns what there is to say about the session, without ending it.
+    /// Returns what there is to say about the session, without ending it; asks the kernel where somebody watches.
     pub(crate) fn report(&self) -> SessionReport {
+        let watched = self.session.observers().wants_talk();
+        if !watched {
+            return self.tally();
+        }
+        // The address is noted in the session, from where the report takes it.
+        let _ = self.local();
+        self.report_with(&self.kernel_facts())
+    }
+
+    /// Returns the same without a question to the kernel: for totals.
+    pub(crate) fn tally(&self) -> SessionReport {
+        self.report_with(&KernelFacts::default())
+    }
+
+    fn report_with(&self, kernel: &KernelFacts) -> SessionReport {
         let session = &self.session;
+        let peer_has_reset = self.broken.load(Relaxed) == libc::ECONNRESET;
+        // The peer's FIN may have arrived behind bytes that nobody read.
+        let arrived = kernel.tcp.is_some_and(|tcp| TimeWait::peer_has_ended(tcp.state))
+            && kernel.reset_by != Some(self.role.other())
+            && self.broken.load(Relaxed) == 0;
+        let ended = |direction| match direction == self.role.inbound() {
+            true => self.is_read_ended() || arrived,
+            false => self.write_ended.load(Relaxed),
+        };
         SessionReport {
             session: session.id(),
             role: session.role(),
             peer: session.peer().clone(),
+            local: session.local().cloned(),
             termination: session.termination().unwrap_or(our_close(session.role())),
+            first_end: session.first_end(),
+            to_server_ended: ended(Direction::ToServer),
+            to_client_ended: ended(Direction::ToClient),
+            reset_by: kernel.reset_by.or(peer_has_reset.then_some(self.role.other())),
             to_server_bytes: session.meter().bytes(Direction::ToServer),
             to_client_bytes: session.meter().bytes(Direction::ToClient),
+            to_server_chunks: session.meter().chunks(Direction::ToServer),
+            to_client_chunks: session.meter().chunks(Direction::ToClient),
             duration: session.age(),
-            tcp: if session.observers().wants_talk() { self.tcp_facts() } else { None },
+            tcp: kernel.tcp,
+            time_wait: kernel.time_wait,
         }
     }
 

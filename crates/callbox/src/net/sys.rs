@@ -15,7 +15,8 @@ use tokio::io::unix::AsyncFd;
 
 use crate::report::TcpFacts;
 
-/// Reads `TCP_INFO` of a connection or listener.
+/// Reads `TCP_INFO` of a connection or listener, and its queues. Of an end of stream that has been sent and not yet
+/// acknowledged the kernel makes one more unacknowledged byte.
 ///
 /// # Errors
 ///
@@ -38,7 +39,33 @@ pub fn tcp_facts(socket: BorrowedFd<'_>) -> io::Result<TcpFacts> {
         round_trip: Duration::from_micros(u64::from(info.tcpi_rtt)),
         retransmissions: info.tcpi_total_retrans,
         acknowledged_bytes: acknowledged(&info),
+        unread_bytes: unread_bytes(socket).unwrap_or(0) as u64,
+        unacknowledged_bytes: unacknowledged_bytes(socket).unwrap_or(0) as u64,
     })
+}
+
+/// Reads the state of a connection or listener by the kernel's number; 0 where it cannot be told.
+#[cfg(target_os = "linux")]
+pub fn tcp_state(socket: BorrowedFd<'_>) -> u8 {
+    let mut state = 0u8;
+    let mut length: libc::socklen_t = 1;
+    // SAFETY: the pointer and the length describe `state`; the kernel writes the first byte of its structure, the state.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut state).cast(),
+            &raw mut length,
+        )
+    };
+    if result == 0 { state } else { 0 }
+}
+
+/// Reads the state of a connection; only Linux tells it in this form.
+#[cfg(not(target_os = "linux"))]
+pub fn tcp_state(_socket: BorrowedFd<'_>) -> u8 {
+    0
 }
 
 /// Reads `TCP_INFO`; only Linux has it in this form.
@@ -218,6 +245,7 @@ mod tests {
         client.read_exact(&mut [0; 1]).expect("reads");
         let facts = tcp_facts(client.as_fd()).expect("is TCP");
         assert_eq!(facts.state, 1, "ESTABLISHED");
+        assert_eq!(tcp_state(client.as_fd()), 1, "the same, asked alone");
         // The SYN counts as one in some kernels.
         assert!((5..=6).contains(&facts.acknowledged_bytes), "{facts:?}");
         assert!(facts.round_trip > Duration::ZERO);
@@ -227,6 +255,7 @@ mod tests {
     fn tcp_info_of_a_pipe_is_an_error() {
         let (reader, _writer) = std::io::pipe().expect("pipe");
         assert!(tcp_facts(reader.as_fd()).is_err());
+        assert_eq!(tcp_state(reader.as_fd()), 0);
     }
 
     #[test]

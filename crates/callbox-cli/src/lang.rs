@@ -1,8 +1,8 @@
-//! The two languages of the tour, side by side: whoever changes one sees the other.
+//! The two languages of longer texts, side by side: whoever changes one sees the other.
 
 use clap::ValueEnum;
 
-/// A language of the tour.
+/// A language of longer texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Lang {
     /// English
@@ -12,6 +12,12 @@ pub(crate) enum Lang {
 }
 
 impl Lang {
+    /// Chooses by what the environment says: the first of these variables that is set counts.
+    pub(crate) fn of_environment() -> Lang {
+        let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Lang::from_locale(set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG")).as_deref())
+    }
+
     /// Chooses by a locale such as `zh_CN.UTF-8`; English where it says nothing, or cannot show UTF-8.
     pub(crate) fn from_locale(locale: Option<&str>) -> Lang {
         let locale = locale.unwrap_or_default().to_ascii_lowercase();
@@ -54,11 +60,17 @@ impl From<String> for Both {
     }
 }
 
-/// Formats one text in both languages, English first; values are named inside the braces.
+/// Formats one text in both languages, English first; values are named inside the braces. Those that differ from one
+/// language to the other follow as `name: value`.
 macro_rules! both {
     ($en:literal, $zh:literal $(,)?) => {
-        $crate::tour::lang::Both { en: format!($en), zh: format!($zh) }
+        $crate::lang::Both { en: format!($en), zh: format!($zh) }
     };
+    ($en:literal, $zh:literal, $($name:ident: $value:expr),+ $(,)?) => {{
+        // All at once, so that a name does not hide what another value is made of.
+        let ($($name,)+) = ($($crate::lang::Both::from($value),)+);
+        $crate::lang::Both { en: format!($en, $($name = $name.en),+), zh: format!($zh, $($name = $name.zh),+) }
+    }};
 }
 pub(crate) use both;
 
