@@ -1,21 +1,26 @@
 //! What every command stands on: the event thread, who observes, and how a run ends.
 
 use std::io::{self, IsTerminal};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use callbox::bus::{Bus, Interest};
+use callbox::direction::Direction;
 use callbox::event::Event;
+use callbox::frame::Framing;
+use callbox::frames::Cut;
 use callbox::observers::Observers;
 use callbox::server::Report;
+use callbox::view::Show;
 
 use crate::args::OutputArgs;
+use crate::console::Console;
 use crate::exit::{self, Failure};
 use crate::explain;
 use crate::signal::{Ending, Signals};
 use crate::ui::json::Json;
 use crate::ui::log::{Level, Log};
 use crate::ui::thread::{FLUSH_GRACE, Last, Shower, Shown, Status, View};
-use crate::ui::traffic::Traffic;
+use crate::ui::traffic::{Place, SharedStyle, Traffic};
 
 /// What a command is for, as far as output goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +29,22 @@ pub enum Purpose {
     Pipe,
     /// A server for many: who comes and goes is worth a line, and so is what they say.
     Server,
+}
+
+/// What is done with the bytes that a command carries, apart from carrying them.
+pub struct Watched {
+    /// How they are shown.
+    pub style: SharedStyle,
+    /// Whether somebody may change that, and the framer, while it runs.
+    pub live: bool,
+    /// How they are cut.
+    pub framing: Framing,
+    /// No more received frames are shown than this.
+    pub most_frames: Option<u64>,
+    /// Which direction is received.
+    pub inbound: Direction,
+    /// The byte pipe's bytes go to standard output as they are, past the events.
+    pub raw: bool,
 }
 
 /// A command's surroundings.
@@ -35,33 +56,59 @@ pub struct App {
     purpose: Purpose,
     bus: Arc<Bus>,
     shower: Shower,
+    /// Open until the last line is shown.
+    console: Option<Console>,
 }
 
 impl App {
     /// Starts the thread that shows events.
-    pub fn start(output: &OutputArgs, purpose: Purpose) -> Result<App, Failure> {
+    pub fn start(output: &OutputArgs, purpose: Purpose, watched: Watched) -> Result<App, Failure> {
+        let Watched { style, live, framing, most_frames, inbound, raw } = watched;
+        let (show, encoding) = {
+            let style = style.lock().unwrap_or_else(PoisonError::into_inner);
+            (style.show, style.encoding)
+        };
         let level = Level {
             quiet: output.quiet,
             verbose: output.verbose,
             sessions: purpose == Purpose::Server,
             explain: output.explains(),
         };
-        let lines = purpose == Purpose::Server && !output.quiet && !output.json;
+        let pipe = purpose == Purpose::Pipe;
+        let wanted = if pipe { !raw } else { !output.quiet };
+        let lines = !output.json && wanted && (show != Show::None || live);
+        let cuts = !framing.is_none() || live;
         let interest = Interest {
             data: output.json || lines,
-            talk: output.json || (!output.quiet && (level.sessions || level.verbose > 0)) || level.explain.is_some(),
-            lossless: output.json && purpose == Purpose::Pipe,
+            talk: output.json
+                || lines
+                || (!output.quiet && (level.sessions || level.verbose > 0))
+                || level.explain.is_some(),
+            lossless: pipe && (output.json || lines),
+            frames: cuts,
         };
         let bus = Bus::new(interest);
         let view = if output.json {
             let level = Level { verbose: 0, sessions: false, ..level };
-            View::Json(Json::new(), Log::new(level, output.colored(&io::stderr()), None))
+            View::Json(Json::new(encoding), Log::new(level, output.colored(&io::stderr()), None))
         } else {
-            let traffic = lines.then(|| Traffic::new(output.colored(&io::stdout())));
+            let place = Place {
+                names: !pipe,
+                only: pipe.then_some(inbound),
+                colored: output.colored(&io::stdout()),
+                live: App::stdout_is_terminal(),
+                sampled: !pipe && live && App::stdout_is_terminal(),
+            };
+            let traffic = lines.then(|| Traffic::new(style, place));
             View::Log(Log::new(level, output.colored(&io::stderr()), traffic))
         };
-        let shower = Shower::start(bus.clone(), view).map_err(|error| Failure::local("start a thread", &error))?;
-        Ok(App { output: output.clone(), observers: Observers::on_bus(&bus), purpose, bus, shower })
+        // A terminal has no reader that waits for the end.
+        let closes_after = (pipe && lines && !App::stdout_is_terminal()).then_some(inbound);
+        let shower = Shower::start(bus.clone(), view, closes_after);
+        let shower = shower.map_err(|error| Failure::local("start a thread", &error))?;
+        let observers = Observers::on_bus(&bus);
+        let observers = if cuts { observers.with_cut(Cut { framing, most_frames }) } else { observers };
+        Ok(App { output: output.clone(), observers, purpose, bus, shower, console: None })
     }
 
     /// Says something that is talk, after what was said before.
@@ -69,6 +116,11 @@ impl App {
         if !self.output.quiet && !self.output.json {
             self.bus.emit(tokio::time::Instant::now(), Event::Notice { message: message.into() });
         }
+    }
+
+    /// Keeps a console open until the last line is shown.
+    pub fn keep(&mut self, console: Console) {
+        self.console = Some(console);
     }
 
     /// Returns whether standard output still takes the lines of events.
@@ -91,6 +143,7 @@ impl App {
                 () = tokio::time::sleep(FLUSH_GRACE), if brief => {}
             }
         };
+        let console = self.console;
         let shown = self.shower.finish(Last { failure, summary }, patience).await;
         let code = match result {
             Ok(code) => code,
@@ -102,6 +155,9 @@ impl App {
                 failure.code
             }
         };
+        if let Some(console) = console {
+            console.close().await;
+        }
         match shown {
             // Nobody reads any more, and that is how pipes end.
             Shown::Failed(error) if error.kind() == io::ErrorKind::BrokenPipe => code,

@@ -5,7 +5,7 @@
 //! the report.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -14,7 +14,9 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::direction::Direction;
-use crate::event::Event;
+use crate::event::{Event, FrameFacts};
+use crate::frame::FrameKind;
+use crate::frames::Seen;
 use crate::report::SessionId;
 
 use crate::tap::Tap;
@@ -34,6 +36,8 @@ pub struct Interest {
     pub talk: bool,
     /// Hold bytes back rather than drop events.
     pub lossless: bool,
+    /// Bytes come as the frames that the observers' framer finds, not as chunks.
+    pub frames: bool,
 }
 
 /// A bounded queue of events with one reader.
@@ -42,6 +46,8 @@ pub struct Bus {
     state: Mutex<State>,
     ready: Condvar,
     lost: AtomicU64,
+    /// Whether the last look found no room for bytes: then a chunk is not even copied, nor the queue locked.
+    full: AtomicBool,
 }
 
 #[derive(Default)]
@@ -58,7 +64,13 @@ struct State {
 impl Bus {
     /// Makes an empty bus.
     pub fn new(interest: Interest) -> Arc<Bus> {
-        Arc::new(Bus { interest, state: Mutex::default(), ready: Condvar::new(), lost: AtomicU64::new(0) })
+        Arc::new(Bus {
+            interest,
+            state: Mutex::default(),
+            ready: Condvar::new(),
+            lost: AtomicU64::new(0),
+            full: AtomicBool::new(false),
+        })
     }
 
     /// Tells whether bytes are wanted as events.
@@ -91,9 +103,12 @@ impl Bus {
             _ => 0,
         };
         let mut state = self.state();
-        let full = state.queue.len() >= QUEUE_EVENTS || (size > 0 && state.bytes + size > QUEUE_BYTES);
+        // One that is bigger than all the room still fits an empty queue: frames may be.
+        let crowded = size > 0 && state.bytes > 0 && state.bytes + size > QUEUE_BYTES;
+        let full = state.queue.len() >= QUEUE_EVENTS || crowded;
         if full && !self.interest.lossless {
             self.lost.fetch_add(1, Relaxed);
+            self.full.store(true, Relaxed);
             return;
         }
         state.bytes += size;
@@ -105,6 +120,15 @@ impl Bus {
                 reader.wake();
             }
         }
+    }
+
+    /// Tells whether bytes have a chance to be queued; counts them as lost where not.
+    fn takes(&self, size: usize) -> bool {
+        let takes = size > 0 && !self.full.load(Relaxed);
+        if !takes && size > 0 {
+            self.lost.fetch_add(1, Relaxed);
+        }
+        takes
     }
 
     /// Returns the next event, waiting for it on this thread; `None` once the bus is closed and empty, or after `patience`.
@@ -176,7 +200,13 @@ impl Bus {
     }
 
     fn take(&self, state: &mut State) -> Option<(Instant, Event)> {
-        let (at, event) = state.queue.pop_front()?;
+        let Some((at, event)) = state.queue.pop_front() else {
+            self.full.store(false, Relaxed);
+            return None;
+        };
+        if state.queue.len() < QUEUE_EVENTS / 2 && state.bytes < QUEUE_BYTES / 2 {
+            self.full.store(false, Relaxed);
+        }
         if let Event::Data { bytes, .. } = &event {
             state.bytes -= bytes.len();
             // Half empty before anybody is woken, so that a writer does not wake for every single event.
@@ -204,7 +234,27 @@ impl Tap for Bus {
     }
 
     fn bytes(&self, at: Instant, session: SessionId, direction: Direction, bytes: &[u8]) {
-        self.emit(at, Event::Data { session, direction, bytes: Bytes::copy_from_slice(bytes) });
+        if !self.interest.frames && self.takes(bytes.len()) {
+            let bytes = Bytes::copy_from_slice(bytes);
+            self.emit(at, Event::Data { session, direction, bytes, frame: None });
+        }
+    }
+
+    fn frame(&self, at: Instant, session: SessionId, direction: Direction, seen: &Seen<'_>) {
+        let frame = &seen.frame;
+        // Between frames there is nothing to show.
+        if !self.interest.frames || frame.kind == FrameKind::Gap || !self.takes(frame.whole.len()) {
+            return;
+        }
+        let bytes = Bytes::copy_from_slice(frame.whole);
+        let facts = || FrameFacts {
+            number: seen.number,
+            payload: frame.part_of(&bytes),
+            kind: frame.kind,
+            checksum: frame.checksum,
+        };
+        let frame = (frame.kind != FrameKind::Chunk).then(|| Box::new(facts()));
+        self.emit(at, Event::Data { session, direction, bytes, frame });
     }
 }
 
@@ -213,7 +263,7 @@ mod tests {
     use super::*;
 
     fn bus(lossless: bool) -> Arc<Bus> {
-        Bus::new(Interest { data: true, talk: true, lossless })
+        Bus::new(Interest { data: true, talk: true, lossless, frames: false })
     }
 
     fn fill(bus: &Bus, chunks: usize) {
@@ -254,7 +304,7 @@ mod tests {
 
     #[test]
     fn facts_of_single_sessions_are_dropped_unseen_where_nobody_asked() {
-        let bus = Bus::new(Interest { data: false, talk: false, lossless: false });
+        let bus = Bus::new(Interest { data: false, talk: false, lossless: false, frames: false });
         bus.emit(Instant::now(), Event::End { session: SessionId(1), direction: Direction::ToServer });
         bus.emit(Instant::now(), Event::Suspended);
         bus.close();

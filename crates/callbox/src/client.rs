@@ -201,7 +201,8 @@ mod tests {
         let socket = crate::net::socket::Socket::new(&SocketAddr::from(([127, 0, 0, 1], 0))).expect("IPv4 is there");
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("binds");
         let addr = socket.local_addr().expect("bound");
-        let bus = crate::bus::Bus::new(crate::bus::Interest { data: false, talk: true, lossless: false });
+        let bus =
+            crate::bus::Bus::new(crate::bus::Interest { data: false, talk: true, lossless: false, frames: false });
         let client = Client::new(Addr::from(addr))
             .expect("good")
             .with_retry(Retry::Times(20))

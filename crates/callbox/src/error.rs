@@ -36,6 +36,10 @@ pub enum Kind {
     Exhausted,
     /// The session was told to end while the operation was waiting.
     Stopped,
+    /// A frame, or the length it declared, is over the maximum.
+    FrameTooLarge,
+    /// What came can be no frame by the framer's rule.
+    FrameMalformed,
     /// A value that cannot be read, such as an address.
     Invalid,
     /// Anything else the system reports.
@@ -57,6 +61,8 @@ impl Kind {
             Kind::PermissionDenied => "permission_denied",
             Kind::Exhausted => "exhausted",
             Kind::Stopped => "stopped",
+            Kind::FrameTooLarge => "frame_too_large",
+            Kind::FrameMalformed => "frame_malformed",
             Kind::Invalid => "invalid",
             Kind::Io => "io",
         }

@@ -9,8 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::addr::Addr;
+use crate::checksum::Verdict;
 use crate::direction::{Direction, Role};
 use crate::error::Error;
+use crate::frame::FrameKind;
 use crate::report::{SessionId, SessionReport};
 
 /// Something that happened.
@@ -43,8 +45,10 @@ pub enum Event {
         session: SessionId,
         /// Which way.
         direction: Direction,
-        /// The chunk; its edges mean nothing.
+        /// The chunk, whose edges mean nothing; with a framer the frame, whole, as on the wire.
         bytes: Bytes,
+        /// What the framer found; none without one.
+        frame: Option<Box<FrameFacts>>,
     },
     /// A direction reached its end of stream. Emitted by the stream's edge.
     End {
@@ -104,6 +108,19 @@ pub enum Event {
         /// How long we wait.
         pause: Duration,
     },
+}
+
+/// What a framer found out about a frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrameFacts {
+    /// Its number within its direction: 1, 2, 3, ...
+    pub number: u64,
+    /// What it carries, without header, delimiter, escapes and checksum.
+    pub payload: Bytes,
+    /// Whether it is whole.
+    pub kind: FrameKind,
+    /// Whether its checksum is right, where one is asked for.
+    pub checksum: Option<Verdict>,
 }
 
 /// How long the phases of an opening took.

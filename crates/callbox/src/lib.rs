@@ -121,6 +121,7 @@ pub mod view;
 // ---- layer 2: facts ----
 pub mod bus;
 pub mod event;
+pub mod frames;
 pub mod meter;
 pub mod observers;
 pub mod report;

@@ -1,12 +1,14 @@
 //! Who gets to see what happens.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
 use crate::bus::Bus;
 use crate::event::Event;
+use crate::frame::Framing;
+use crate::frames::Cut;
 use crate::tap::Tap;
 
 /// Who watches a session or a server; cheap to clone.
@@ -16,6 +18,8 @@ pub struct Observers(Option<Arc<Inner>>);
 struct Inner {
     bus: Option<Arc<Bus>>,
     taps: Vec<Arc<dyn Tap>>,
+    /// Shared by all clones: it may be replaced while they run.
+    cut: Option<Arc<Mutex<Cut>>>,
 }
 
 impl Observers {
@@ -27,18 +31,43 @@ impl Observers {
     /// Events go to `bus`; bytes too, where it asks for data.
     pub fn on_bus(bus: &Arc<Bus>) -> Observers {
         let taps: Vec<Arc<dyn Tap>> = if bus.wants_data() { vec![bus.clone()] } else { Vec::new() };
-        Observers(Some(Arc::new(Inner { bus: Some(bus.clone()), taps })))
+        Observers(Some(Arc::new(Inner { bus: Some(bus.clone()), taps, cut: None })))
     }
 
     /// Adds a tap.
     #[must_use]
     pub fn with_tap(self, tap: Arc<dyn Tap>) -> Observers {
-        let (bus, mut taps) = match self.0 {
-            Some(inner) => (inner.bus.clone(), inner.taps.clone()),
-            None => (None, Vec::new()),
-        };
-        taps.push(tap);
-        Observers(Some(Arc::new(Inner { bus, taps })))
+        let mut inner = self.inner();
+        inner.taps.push(tap);
+        Observers(Some(Arc::new(inner)))
+    }
+
+    /// Has every session's bytes cut into frames: taps are shown them ([`Tap::frame`]), the session's report counts
+    /// them, and a frame beyond the framer's maximum ends its session.
+    #[must_use]
+    pub fn with_cut(self, cut: Cut) -> Observers {
+        Observers(Some(Arc::new(Inner { cut: Some(Arc::new(Mutex::new(cut))), ..self.inner() })))
+    }
+
+    /// Has the bytes of coming sessions cut by another rule; for one that is there see
+    /// [`Session::recut`](crate::Session::recut). Nothing happens where they are not cut at all.
+    pub fn recut(&self, framing: &Framing) {
+        if let Some(cut) = self.0.as_ref().and_then(|inner| inner.cut.as_ref()) {
+            cut.lock().unwrap_or_else(PoisonError::into_inner).framing = framing.clone();
+        }
+    }
+
+    fn inner(&self) -> Inner {
+        match &self.0 {
+            Some(inner) => Inner { bus: inner.bus.clone(), taps: inner.taps.clone(), cut: inner.cut.clone() },
+            None => Inner { bus: None, taps: Vec::new(), cut: None },
+        }
+    }
+
+    /// Returns how bytes are cut, if they are.
+    pub(crate) fn cut(&self) -> Option<Cut> {
+        let cut = self.0.as_ref()?.cut.as_ref()?;
+        Some(cut.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     /// Emits what `make` builds; nothing is built where nobody listens.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::addr::Addr;
 use crate::direction::Role;
+use crate::frames::FrameReport;
 use crate::termination::Termination;
 
 /// The number of a session within one run: 1, 2, 3, ... in the order of the connections.
@@ -49,6 +50,8 @@ pub struct SessionReport {
     pub to_client_chunks: u64,
     /// How long it lasted.
     pub duration: Duration,
+    /// How the frames arrived, where the observers have a framer.
+    pub frames: Option<FrameReport>,
     /// What the kernel knew of the connection just before it was closed, where somebody watches.
     pub tcp: Option<TcpFacts>,
     /// On whose side `TIME_WAIT` stays, as far as it was seen; `None` where it was not: no TCP, nobody watching.

@@ -8,14 +8,16 @@ use std::sync::atomic::{
     AtomicU8,
     Ordering::{Relaxed, SeqCst},
 };
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::addr::Addr;
-use crate::direction::Role;
+use crate::direction::{Direction, Role};
+use crate::frame::{FrameError, Framing, Rule};
+use crate::frames::{FrameReport, Frames, Seen};
 use crate::meter::Meter;
 use crate::observers::Observers;
 use crate::report::SessionId;
@@ -44,13 +46,18 @@ struct Facts {
     started: Instant,
     /// The task to wake when somebody asks.
     waker: Mutex<Option<Waker>>,
+    /// The framers, where observers want frames.
+    frames: Option<Box<Mutex<Frames>>>,
     observers: Observers,
 }
 
 impl Session {
     /// Makes the facts of a new conversation that starts now.
     pub fn new(id: SessionId, role: Role, peer: Addr, observers: Observers) -> Session {
-        Session(Arc::new(Facts {
+        let cut = observers.cut();
+        let frames = cut.as_ref().map(|cut| Box::new(Mutex::new(Frames::new(cut, role.inbound()))));
+        let session = Session(Arc::new(Facts {
+            frames,
             id,
             role,
             peer,
@@ -61,7 +68,11 @@ impl Session {
             stop: AtomicU8::new(NONE),
             waker: Mutex::new(None),
             observers,
-        }))
+        }));
+        if let Some(Rule::Idle(silence)) = cut.map(|cut| cut.framing.rule) {
+            session.end_frames_by_silence(silence);
+        }
+        session
     }
 
     /// Returns the number of this session.
@@ -161,6 +172,93 @@ impl Session {
         if let Some(waker) = &*self.0.waker.lock().unwrap_or_else(PoisonError::into_inner) {
             waker.wake_by_ref();
         }
+    }
+}
+
+/// Showing bytes to those who watch.
+impl Session {
+    /// Tells whether somebody wants to see every chunk.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.0.frames.is_some() || !self.0.observers.taps().is_empty()
+    }
+
+    /// Shows a chunk that has crossed the edge, and the frames it completes. A received frame that no framer takes ends
+    /// the session.
+    #[cold]
+    pub(crate) fn show(&self, direction: Direction, bytes: &[u8]) {
+        let now = Instant::now();
+        self.0.observers.taps().iter().for_each(|tap| tap.bytes(now, self.id(), direction, bytes));
+        let Some(mut frames) = self.frames() else { return };
+        let cut = frames.push(now, direction, bytes, |seen| self.show_frame(now, direction, seen));
+        drop(frames);
+        if let Err(error) = cut
+            && direction == self.role().inbound()
+        {
+            self.stop(match error {
+                FrameError::TooLarge { .. } => Termination::FrameTooLarge,
+                FrameError::Malformed { .. } => Termination::FrameMalformed,
+            });
+        }
+    }
+
+    /// Shows what is left of an unfinished frame at a direction's end.
+    pub(crate) fn show_rest(&self, direction: Direction) {
+        if let Some(mut frames) = self.frames() {
+            let now = Instant::now();
+            frames.end(direction, |seen| self.show_frame(now, direction, seen));
+        }
+    }
+
+    /// Has the observers' bytes cut by another rule from here on; nothing happens where they have none.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, where the rule is one of time.
+    pub fn recut(&self, framing: &Framing) {
+        if let Some(mut frames) = self.frames() {
+            let now = Instant::now();
+            frames.recut(framing, |direction, seen| self.show_frame(now, direction, seen));
+        }
+        if let Rule::Idle(silence) = framing.rule {
+            self.end_frames_by_silence(silence);
+        }
+    }
+
+    /// Returns how frames have arrived so far, where observers have a framer.
+    pub fn frame_report(&self) -> Option<FrameReport> {
+        self.frames().map(|frames| frames.report())
+    }
+
+    /// Returns why cutting had to stop, if it had.
+    pub fn frame_error(&self) -> Option<FrameError> {
+        self.frames().and_then(|frames| frames.error().cloned())
+    }
+
+    fn frames(&self) -> Option<MutexGuard<'_, Frames>> {
+        self.0.frames.as_ref().map(|frames| frames.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn show_frame(&self, at: Instant, direction: Direction, seen: &Seen<'_>) {
+        self.0.observers.taps().iter().for_each(|tap| tap.frame(at, self.id(), direction, seen));
+    }
+
+    /// Watches the clock for frames that end by silence, for as long as the session is there.
+    fn end_frames_by_silence(&self, silence: Duration) {
+        let session = Arc::downgrade(&self.0);
+        tokio::spawn(async move {
+            loop {
+                let due = match session.upgrade().map(Session) {
+                    None => return,
+                    Some(session) => {
+                        let now = Instant::now();
+                        let mut show = |direction, seen: &Seen<'_>| session.show_frame(now, direction, seen);
+                        session.frames().and_then(|mut frames| frames.expire(now, &mut show))
+                    }
+                };
+                // A frame that begins in the meantime is not complete before we look again.
+                sleep_until(due.unwrap_or_else(|| Instant::now() + silence)).await;
+            }
+        });
     }
 }
 

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 
 use crate::direction::Direction;
+use crate::frames::Seen;
 use crate::report::SessionId;
 
 /// Sees every byte that crosses a stream's edge, in the order in which it crossed.
@@ -19,4 +20,8 @@ pub trait Tap: Send + Sync {
 
     /// Shows one chunk that has just crossed the edge. Must return quickly: the session waits.
     fn bytes(&self, at: Instant, session: SessionId, direction: Direction, bytes: &[u8]);
+
+    /// Shows one frame, where the observers have a framer ([`Observers::with_cut`](crate::observers::Observers::with_cut)):
+    /// its bytes were shown as chunks before.
+    fn frame(&self, _at: Instant, _session: SessionId, _direction: Direction, _seen: &Seen<'_>) {}
 }

@@ -33,6 +33,8 @@ terminations! {
     Timeout "timeout" "The deadline of the whole run passed.",
     IdleTimeout "idle_timeout" "No byte in either direction for too long.",
     WriteStall "write_stall" "The peer took nothing for too long.",
+    FrameTooLarge "frame_too_large" "A frame, or the length it declared, was over the maximum.",
+    FrameMalformed "frame_malformed" "What came can be no frame by the framer's rule.",
     Drained "drained" "The drain deadline passed.",
     Aborted "aborted" "We aborted.",
     Signal "signal" "A signal ended us.",

@@ -3,12 +3,18 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use callbox::text::{parse_hex, unescape};
+use callbox::frame::Framing;
+use callbox::text::{Template, parse_hex, unescape, unescape_in};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-/// One thing to send.
+use super::TextArgs;
+use crate::exit::Failure;
+
+/// One thing to send, as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Send {
+enum Send {
+    /// A text with escapes.
+    Text(String),
     /// These bytes.
     Bytes(Bytes),
     /// A file's bytes.
@@ -19,15 +25,65 @@ pub enum Send {
 
 /// `--send`, `--send-hex` and `--send-file`, in the order given.
 #[derive(Debug, Clone, Default)]
-pub struct Sends(pub Vec<Send>);
+pub struct Sends(Vec<Send>);
+
+/// One thing to send, ready as far as it can be before there is a session.
+#[derive(Debug, Clone)]
+pub enum Ready {
+    /// Bytes, framed.
+    Bytes(Bytes),
+    /// A text that is made when it is sent, then framed.
+    Template(Template),
+    /// A file: one frame where there are frames, else a stream of bytes.
+    File(PathBuf),
+    /// Standard input, likewise.
+    Stdin,
+}
+
+impl Sends {
+    /// Tells whether anything is to be sent instead of standard input.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the files among them.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.0.iter().filter_map(|send| match send {
+            Send::File(path) => Some(path),
+            _ => None,
+        })
+    }
+
+    /// Returns what is sent: texts in the encoding, templates read, frames made.
+    ///
+    /// # Errors
+    ///
+    /// A character that the encoding does not have, a bad template, or what fits no frame.
+    pub fn ready(&self, text: &TextArgs, framing: &Framing) -> Result<Vec<Ready>, Failure> {
+        let of = |flag: &'static str| move |invalid: callbox::Invalid| Failure::usage(format!("{flag}: {invalid}"));
+        let framed =
+            |bytes: &[u8], flag| framing.encode(bytes).map(|bytes| Ready::Bytes(bytes.into())).map_err(of(flag));
+        let ready = |send: &Send| match send {
+            Send::Text(written) if text.template => {
+                let template = Template::parse(written, text.encoding).map_err(of("--send"))?;
+                Ok(Ready::Template(template))
+            }
+            Send::Text(written) => framed(&unescape_in(written, text.encoding).map_err(of("--send"))?, "--send"),
+            Send::Bytes(bytes) => framed(bytes, "--send-hex"),
+            Send::File(path) => Ok(Ready::File(path.clone())),
+            Send::Stdin => Ok(Ready::Stdin),
+        };
+        self.0.iter().map(ready).collect()
+    }
+}
 
 impl clap::FromArgMatches for Sends {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Sends, clap::Error> {
         let mut placed: Vec<(usize, Send)> = Vec::new();
-        for name in ["send", "send_hex"] {
-            let values = matches.get_many::<Bytes>(name).into_iter().flatten().cloned().map(Send::Bytes);
-            placed.extend(matches.indices_of(name).into_iter().flatten().zip(values));
-        }
+        let texts = matches.get_many::<String>("send").into_iter().flatten().cloned().map(Send::Text);
+        placed.extend(matches.indices_of("send").into_iter().flatten().zip(texts));
+        let bytes = matches.get_many::<Bytes>("send_hex").into_iter().flatten().cloned().map(Send::Bytes);
+        placed.extend(matches.indices_of("send_hex").into_iter().flatten().zip(bytes));
         let files = matches.get_many::<PathBuf>("send_file").into_iter().flatten();
         let files = files.map(|path| if path.as_os_str() == "-" { Send::Stdin } else { Send::File(path.clone()) });
         placed.extend(matches.indices_of("send_file").into_iter().flatten().zip(files));
@@ -47,7 +103,8 @@ impl clap::Args for Sends {
             let arg = Arg::new(name).long(long).value_name(value).help(help).action(ArgAction::Append);
             arg.help_heading("What to send").allow_hyphen_values(true)
         };
-        let text = |text: &str| unescape(text).map(Bytes::from);
+        // Its encoding is known later; a bad escape is told at once.
+        let text = |text: &str| unescape(text).map(|_| text.to_owned());
         let hex = |text: &str| parse_hex(text).map(Bytes::from);
         command
             .arg(

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use callbox::client::Retry;
+use callbox::direction::Role;
 use callbox::net::connect::ConnectOptions;
 use callbox::net::socket::Effective;
 use callbox::{Client, Stream};
@@ -46,11 +47,11 @@ pub struct ConnectArgs {
 /// Connects and talks.
 pub fn run(args: &ConnectArgs, output: &OutputArgs) -> Result<u8, Failure> {
     let addr = args.address.addr()?;
-    args.pipe.check_files()?;
+    let plan = args.pipe.plan(output)?;
     super::run_on_main(async {
         let mut signals = Signals::listen().map_err(|error| Failure::local("listen to signals", &error))?;
         let deadline = args.pipe.deadline();
-        let app = App::start(output, Purpose::Pipe)?;
+        let mut app = App::start(output, Purpose::Pipe, plan.watched(&args.pipe, Role::Client))?;
         let options = ConnectOptions {
             socket: args.socket.options(),
             timeout: optional(args.connect_timeout),
@@ -74,7 +75,7 @@ pub fn run(args: &ConnectArgs, output: &OutputArgs) -> Result<u8, Failure> {
             Err(failure) => return Ok(app.finish(Err(failure), None, &mut signals).await),
         };
         show_options(&app, &stream);
-        let (result, report) = pipe::run(&app, &args.pipe, stream, &mut signals, deadline).await;
+        let (result, report) = pipe::run(&mut app, (&args.pipe, &plan), stream, &mut signals, deadline).await;
         Ok(app.finish(result, output.json.then_some(report), &mut signals).await)
     })
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use callbox::Server;
+use callbox::direction::Role;
 use callbox::server::ServerOptions;
 
 use super::pipe::{self, PipeArgs};
@@ -33,11 +34,11 @@ pub struct ListenArgs {
 /// Binds, accepts one client and talks.
 pub fn run(args: &ListenArgs, output: &OutputArgs) -> Result<u8, Failure> {
     let addr = args.address.addr()?;
-    args.pipe.check_files()?;
+    let plan = args.pipe.plan(output)?;
     super::run_on_main(async {
         let mut signals = Signals::listen().map_err(|error| Failure::local("listen to signals", &error))?;
         let deadline = args.pipe.deadline();
-        let app = App::start(output, Purpose::Pipe)?;
+        let mut app = App::start(output, Purpose::Pipe, plan.watched(&args.pipe, Role::Server))?;
         let options =
             ServerOptions { socket: args.socket.options(), family: args.family.family(), ..ServerOptions::default() };
         let server = match Server::bind_with(&addr, options, app.observers.clone()).await {
@@ -58,7 +59,7 @@ pub fn run(args: &ListenArgs, output: &OutputArgs) -> Result<u8, Failure> {
             Err(failure) => return Ok(app.finish(Err(failure), None, &mut signals).await),
         };
         super::connect::show_options(&app, &stream);
-        let (result, report) = pipe::run(&app, &args.pipe, stream, &mut signals, deadline).await;
+        let (result, report) = pipe::run(&mut app, (&args.pipe, &plan), stream, &mut signals, deadline).await;
         Ok(app.finish(result, output.json.then_some(report), &mut signals).await)
     })
 }

@@ -1,25 +1,37 @@
 //! What `connect` and `listen` have in common: everything after the connection is there.
 
+mod console;
+mod judge;
+mod plan;
+
+pub use plan::Plan;
+
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use callbox::Stream;
 use callbox::direction::{Direction, Role};
-use callbox::handle::talk::{Ending, Outcome, Output, Terms, talk};
+use callbox::handle::talk::{Output, Terms, talk};
 use callbox::net::socket::Effective;
 use callbox::pattern::{Expect, Pattern};
 use callbox::server::Report;
 use callbox::session::Session;
 use callbox::termination::Termination;
-use callbox::text::escape;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::App;
-use crate::args::{Send, Sends, duration, optional};
+use crate::args::{ConsoleArgs, Sends, TextArgs, duration, optional};
+use crate::console::Console;
+use crate::console::command::Side;
+use crate::console::outgoing::Outgoing;
 use crate::exit::{self, Failure};
-use crate::signal::Signals;
+use crate::signal::{self, Signals};
 use crate::ui::thread::FLUSH_GRACE;
 use crate::ui::{input, log, output};
+use console::{Seat, Wish};
 
 /// What goes through the pipe, and when it is over.
 #[derive(Debug, clap::Args)]
@@ -29,7 +41,7 @@ pub struct PipeArgs {
     /// Wait for this to be received, then leave; an escaped text, or re:REGEX; repeatable, met in order
     #[arg(long, value_name = "PATTERN", help_heading = "When it is over")]
     pub expect: Vec<Pattern>,
-    /// Leave after this many received chunks
+    /// Leave after this many received chunks or, with --frame, frames
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "When it is over")]
     pub count: Option<u64>,
     /// The deadline of the whole run; 0 is none
@@ -44,11 +56,15 @@ pub struct PipeArgs {
     /// Leave this long after our end of stream even if the peer stays [default: stay]
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "When it is over")]
     pub linger: Option<Duration>,
-    /// Write received bytes to a terminal as they are
-    #[arg(long, conflicts_with = "escape", help_heading = "Output")]
+    #[command(flatten)]
+    pub text: TextArgs,
+    #[command(flatten)]
+    pub console: ConsoleArgs,
+    /// Write received bytes to a terminal as they are; the same as --show raw
+    #[arg(long, conflicts_with_all = ["escape", "show"], help_heading = "Output")]
     pub raw: bool,
-    /// Show received bytes as text that is safe for a terminal, wherever it goes
-    #[arg(long, help_heading = "Output")]
+    /// Show received bytes as text that is safe for a terminal, wherever it goes; the same as --show text
+    #[arg(long, conflicts_with = "show", help_heading = "Output")]
     pub escape: bool,
 }
 
@@ -59,30 +75,21 @@ impl PipeArgs {
     }
 
     fn input_is_terminal(&self) -> bool {
-        self.sends.0.is_empty() && std::io::stdin().is_terminal()
+        self.sends.is_empty() && std::io::stdin().is_terminal()
     }
 
-    fn terms(&self, abrupt: bool) -> Terms {
+    fn terms(&self, plan: &Plan, abrupt: bool) -> Terms {
         Terms {
             abrupt,
             no_shutdown: self.no_shutdown,
             linger: self.linger,
             end_with_peer: self.no_shutdown || self.input_is_terminal(),
-            expect: (!self.expect.is_empty()).then(|| Expect::new(self.expect.clone())),
+            expect: (!plan.expect.is_empty()).then(|| Expect::new(plan.expect.clone())),
             count: self.count,
+            framing: plan.framing.clone(),
             idle_timeout: optional(self.idle_timeout),
+            leave: None,
         }
-    }
-
-    /// Fails where a file to send cannot be opened, before anybody is connected to.
-    pub fn check_files(&self) -> Result<(), Failure> {
-        for send in &self.sends.0 {
-            if let Send::File(path) = send {
-                let opened = std::fs::File::open(path).map(drop);
-                opened.map_err(|error| Failure::local(&format!("read {}", path.display()), &error))?;
-            }
-        }
-        Ok(())
     }
 
     /// A deadline passed before there was a connection.
@@ -97,8 +104,8 @@ impl PipeArgs {
 
 /// Talks through the pipe until it is over; returns the exit code and the totals.
 pub async fn run(
-    app: &App,
-    args: &PipeArgs,
+    app: &mut App,
+    (args, plan): (&PipeArgs, &Plan),
     stream: Stream,
     signals: &mut Signals,
     deadline: Option<Instant>,
@@ -107,23 +114,22 @@ pub async fn run(
     let terminal = args.input_is_terminal();
     if terminal {
         let peer = session.peer();
+        let how = if plan.console { "/help shows what you can do, Ctrl-D" } else { "Ctrl-D" };
         match session.role() {
-            Role::Client => app.say(format!("connected to {peer}; Ctrl-D ends what you send")),
-            Role::Server => app.say(format!("connected from {peer}; Ctrl-D ends what you send")),
+            Role::Client => app.say(format!("connected to {peer}; {how} ends what you send")),
+            Role::Server => app.say(format!("connected from {peer}; {how} ends what you send")),
         }
     }
-    let result = match app.output.json {
-        true => {
-            let mut output = output::InsideEvents::new(app.status());
-            converse(app, args, stream, &mut output, signals, deadline).await.unwrap_or_else(|at_once| Ok(at_once.0))
-        }
-        false => match output::Stdout::start(args.escape || (!args.raw && App::stdout_is_terminal())) {
-            Err(error) => Err(Failure::local("start a thread", &error)),
-            Ok(mut output) => match converse(app, args, stream, &mut output, signals, deadline).await {
-                Ok(result) => flushed(result, output, signals).await,
-                Err(at_once) => Ok(at_once.0),
-            },
-        },
+    let mut console = match plan.console.then(|| Console::open(Side::Connect, PROMPT)).transpose() {
+        Ok(console) => console,
+        Err(error) => return (Err(Failure::local("open the console", &error)), report(&session)),
+    };
+    if args.text.seed.is_none() && plan.draws_randomness() {
+        app.say(format!("seed {}: --seed {} draws the same again", plan.seed, plan.seed));
+    }
+    let result = match Input::open(args, plan, console.as_mut(), &stream) {
+        Ok(input) => carry(app, (args, plan), (stream, input), signals, deadline).await,
+        Err(error) => Err(Failure::local("open the console", &error)),
     };
     if terminal
         && result.is_ok()
@@ -131,7 +137,63 @@ pub async fn run(
     {
         app.say(log::how(termination));
     }
+    if let Some(console) = console {
+        app.keep(console);
+    }
     (result, report(&session))
+}
+
+/// Chooses where received bytes go, and talks.
+async fn carry(
+    app: &App,
+    (args, plan): (&PipeArgs, &Plan),
+    (stream, input): (Stream, Input<'_>),
+    signals: &mut Signals,
+    deadline: Option<Instant>,
+) -> Result<u8, Failure> {
+    if app.output.json || !plan.raw {
+        let mut output = output::InsideEvents::new(app.status());
+        let result = converse(app, (args, plan), (stream, input), &mut output, signals, deadline).await;
+        return result.unwrap_or_else(|at_once| Ok(at_once.0));
+    }
+    let mut output = output::Stdout::start().map_err(|error| Failure::local("start a thread", &error))?;
+    match converse(app, (args, plan), (stream, input), &mut output, signals, deadline).await {
+        Ok(result) => flushed(result, output, signals).await,
+        Err(at_once) => Ok(at_once.0),
+    }
+}
+
+/// What stands before a line that is typed. It stays the same: an editor cannot change it while it waits.
+const PROMPT: &str = "> ";
+
+/// What is sent: from flags, standard input or a console.
+struct Input<'a> {
+    chunks: mpsc::Receiver<std::io::Result<Bytes>>,
+    seat: Option<Seat<'a>>,
+}
+
+impl<'a> Input<'a> {
+    fn open(
+        args: &PipeArgs,
+        plan: &Plan,
+        console: Option<&'a mut Console>,
+        stream: &Stream,
+    ) -> std::io::Result<Input<'a>> {
+        if let Some(console) = console {
+            let (framing, style) = (plan.framing.clone(), plan.style.clone());
+            let outgoing = Outgoing::new(Side::Connect, framing, args.console.eol, style, plan.seed);
+            let (seat, chunks) = Seat::take(console, outgoing, stream)?;
+            return Ok(Input { chunks, seat: Some(seat) });
+        }
+        let chunks = match plan.sends.as_slice() {
+            [] => input::standard_input(),
+            sends => {
+                let making = input::Making::new(plan.framing.clone(), stream.session(), plan.seed);
+                input::read_all(sends.to_vec(), making)
+            }
+        };
+        Ok(Input { chunks, seat: None })
+    }
 }
 
 /// The exit code of a run that ends without waiting for its output.
@@ -163,8 +225,8 @@ async fn flushed(
 
 async fn converse(
     app: &App,
-    args: &PipeArgs,
-    stream: Stream,
+    (args, plan): (&PipeArgs, &Plan),
+    (stream, input): (Stream, Input<'_>),
     output: &mut impl Output,
     signals: &mut Signals,
     deadline: Option<Instant>,
@@ -172,12 +234,19 @@ async fn converse(
     let session = stream.session().clone();
     let abrupt =
         stream.descriptor().is_some_and(|socket| Effective::of(socket).is_ok_and(|options| options.zero_linger));
-    let input = match args.sends.0.as_slice() {
-        [] => input::standard_input(),
-        sends => input::read_all(sends.to_vec()),
+    let leave = Arc::new(Notify::new());
+    let Input { chunks, mut seat } = input;
+    let terms = Terms { leave: Some(leave.clone()), ..args.terms(plan, abrupt) };
+    let talking = talk(stream, chunks, output, terms);
+    // One future for the whole time: a line that is being carried out must not be dropped.
+    let obeying = async {
+        match &mut seat {
+            Some(seat) => seat.obey().await,
+            None => std::future::pending().await,
+        }
     };
-    let talking = talk(stream, input, output, args.terms(abrupt));
-    tokio::pin!(talking);
+    tokio::pin!(talking, obeying);
+    let mut wished = false;
     let mut signalled = None;
     // What has come is written before a run ends; an output that takes nothing must not hold it for ever.
     let mut grace = None;
@@ -192,6 +261,16 @@ async fn converse(
                 signalled = Some(ending);
                 session.stop(Termination::Signal);
             }
+            wish = &mut obeying, if !wished => {
+                wished = true;
+                match wish {
+                    Wish::Quit => leave.notify_one(),
+                    Wish::Leave => {
+                        signalled = Some(signal::Ending::Interrupt);
+                        session.stop(Termination::Signal);
+                    }
+                }
+            }
             () = until(deadline), if session.stopped().is_none() => {
                 session.stop(Termination::Timeout);
                 grace = Some(Instant::now() + FLUSH_GRACE);
@@ -202,67 +281,11 @@ async fn converse(
     if let Some(ending) = signalled {
         return Ok(Ok(ending.code()));
     }
-    let mut result = judge(app, args, &session, outcome);
+    let mut result = judge::judge(app, args, &session, outcome);
     if let Err(failure) = &mut result {
         failure.address = Some(session.peer().to_string());
     }
     Ok(result)
-}
-
-/// Turns the way a conversation ended into an exit code.
-fn judge(app: &App, args: &PipeArgs, session: &Session, outcome: Outcome) -> Result<u8, Failure> {
-    let peer = match session.role() {
-        Role::Client => "server",
-        Role::Server => "client",
-    };
-    match outcome.ending {
-        Ending::ExpectMet | Ending::CountReached => Ok(exit::DONE),
-        Ending::OutputClosed => {
-            if app.output.verbose > 0 {
-                app.say("nobody reads our output any more; input not yet sent is dropped");
-            }
-            Ok(exit::DONE)
-        }
-        Ending::InputFailed(error) => Err(Failure::local("read", &error)),
-        Ending::OutputFailed(error) => Err(Failure::local("write to standard output", &error)),
-        Ending::Lost(error) => Err(Failure::from(error)),
-        Ending::Stopped(Termination::Timeout) if args.expect.is_empty() => Err(Failure::new(
-            exit::TIMED_OUT,
-            format!("not done within {}", callbox::units::show_duration(args.timeout)),
-        )),
-        Ending::Stopped(Termination::IdleTimeout) if args.expect.is_empty() => {
-            let limit = callbox::units::show_duration(args.idle_timeout);
-            Err(Failure::new(exit::TIMED_OUT, format!("no byte in either direction for {limit}")))
-        }
-        ending => match (&outcome.expect, args.count) {
-            (Some(expect), _) if !expect.is_met() => Err(unmet(expect, &ending, peer, args)),
-            (_, Some(count)) if outcome.chunks < count => {
-                let message = format!("the {peer} ended its stream after {} of {count} chunks", outcome.chunks);
-                Err(Failure::new(exit::LOST, message))
-            }
-            _ => Ok(exit::DONE),
-        },
-    }
-}
-
-/// Says what was expected and what came instead.
-fn unmet(expect: &Expect, ending: &Ending, peer: &str, args: &PipeArgs) -> Failure {
-    let pattern = expect.pending().map(ToString::to_string).unwrap_or_default();
-    let until = match ending {
-        Ending::Stopped(Termination::IdleTimeout) => {
-            format!("before no byte had come or gone for {}", callbox::units::show_duration(args.idle_timeout))
-        }
-        Ending::Stopped(_) => format!("within {}", callbox::units::show_duration(args.timeout)),
-        Ending::LingerOver => "before the linger time was over".into(),
-        _ => format!("before the {peer}'s end of stream"),
-    };
-    let number =
-        if args.expect.len() > 1 { format!(" ({} of {})", expect.met() + 1, args.expect.len()) } else { String::new() };
-    let instead = match expect.tail() {
-        [] => "nothing came".to_owned(),
-        tail => format!("what came instead: \"{}\"", escape(tail)),
-    };
-    Failure::new(exit::UNMET, format!("expected \"{pattern}\"{number} and did not see it {until}; {instead}"))
 }
 
 fn report(session: &Session) -> Report {
@@ -271,6 +294,7 @@ fn report(session: &Session) -> Report {
         to_server_bytes: session.meter().bytes(Direction::ToServer),
         to_client_bytes: session.meter().bytes(Direction::ToClient),
         duration: session.age(),
+        frames: session.frame_report().unwrap_or_default(),
         ..Report::default()
     }
 }

@@ -1,5 +1,8 @@
 //! `callbox serve [ADDR]`
 
+mod answer;
+mod console;
+mod list;
 mod program;
 mod steer;
 
@@ -7,7 +10,6 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bytes::Bytes;
 use callbox::handle::discard::Discard;
 use callbox::handle::echo::Echo;
 use callbox::handle::generate::Generate;
@@ -20,12 +22,9 @@ use callbox::units::Size;
 use callbox::workers::Workers;
 
 use crate::app::{App, Purpose};
-use crate::args::{AddressArgs, FamilyArgs, OutputArgs, SocketArgs, duration, optional, size};
+use crate::args::{AddressArgs, ConsoleArgs, FamilyArgs, OutputArgs, SocketArgs, TextArgs, duration, optional, size};
 use crate::exit::Failure;
 use crate::signal::Signals;
-
-/// What the tutorial's server answers.
-const TUTORIAL_REPLY: &str = "thank you !";
 
 /// Serve many clients: reply, echo, discard, generate or run a program
 #[derive(Debug, clap::Args)]
@@ -39,9 +38,9 @@ Signals:
 pub struct ServeArgs {
     #[command(flatten)]
     pub address: AddressArgs,
-    /// Answer every chunk received with this text; \n, \xHH and the like are escapes [default: thank you !]
+    /// Answer every chunk received, or with --frame every frame, with this text; \n, \xHH and the like are escapes [default: thank you !]
     #[arg(long, value_name = "TEXT", value_parser = text, group = "handler", allow_hyphen_values = true, help_heading = "What to do with clients")]
-    pub reply: Option<Bytes>,
+    pub reply: Option<String>,
     /// Send back what is received
     #[arg(long, group = "handler", help_heading = "What to do with clients")]
     pub echo: bool,
@@ -85,6 +84,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10s", help_heading = "Limits")]
     pub drain: Duration,
     #[command(flatten)]
+    pub text: TextArgs,
+    #[command(flatten)]
+    pub console: ConsoleArgs,
+    #[command(flatten)]
     pub family: FamilyArgs,
     /// Write the bound addresses to this file once they are bound, one a line
     #[arg(long, value_name = "PATH", help_heading = "Listening")]
@@ -113,10 +116,15 @@ pub fn run(args: &ServeArgs, output: &OutputArgs) -> Result<u8, Failure> {
         let failure = Failure::usage(format!("--exec on {addr}: other machines could run the program"));
         return Err(failure.hint("listen on a loopback address, or say --exec-exposed before --exec"));
     }
+    if args.console.console && (args.discard || args.generate.is_some() || !args.exec.is_empty()) {
+        let failure = Failure::usage("--console talks with clients, and so does --discard, --generate or --exec");
+        return Err(failure.hint("--console goes with --reply and --echo, or alone"));
+    }
+    let answer = answer::Plan::of(args)?;
     let nofile = program::raise_descriptor_limit();
     super::run_on_main(async {
         let mut signals = Signals::listen().map_err(|error| Failure::local("listen to signals", &error))?;
-        let app = App::start(output, Purpose::Server)?;
+        let mut app = App::start(output, Purpose::Server, answer.watched())?;
         let workers = match Workers::per_core() {
             Ok(workers) => workers,
             Err(error) => return Ok(app.finish(Err(error.into()), None, &mut signals).await),
@@ -135,9 +143,17 @@ pub fn run(args: &ServeArgs, output: &OutputArgs) -> Result<u8, Failure> {
             app.say(format!("socket options: {effective}"));
         }
         let exec = program::exec(args, nofile);
-        let running = start(args, server, exec.clone());
+        answer.say_seed(&app, args);
+        let mut head = match answer.head(args, &app.observers) {
+            Ok(head) => head,
+            Err(failure) => return Ok(app.finish(Err(failure), None, &mut signals).await),
+        };
+        let running = start(args, server, exec.clone(), &answer);
         program::greet(&app, args, &running);
-        let (result, report) = steer::until_over(&app, running, &mut signals).await;
+        let (result, report) = steer::until_over(&app, running, head.as_mut(), &mut signals).await;
+        if let Some(head) = head {
+            app.keep(head.into_console());
+        }
         if let Some(exec) = exec {
             exec.end_all();
         }
@@ -168,11 +184,16 @@ fn options(args: &ServeArgs, addr: &callbox::Addr, workers: Workers) -> ServerOp
     }
 }
 
-fn start(args: &ServeArgs, server: Server, exec: Option<callbox::handle::exec::Exec>) -> Running {
+fn start(
+    args: &ServeArgs,
+    server: Server,
+    exec: Option<callbox::handle::exec::Exec>,
+    answer: &answer::Plan,
+) -> Running {
     if let Some(exec) = exec {
         return server.spawn(exec);
     }
-    if args.echo {
+    if args.echo && !args.console.console {
         return server.spawn(Echo);
     }
     if args.discard {
@@ -181,11 +202,16 @@ fn start(args: &ServeArgs, server: Server, exec: Option<callbox::handle::exec::E
     if let Some(size) = args.generate {
         return server.spawn(Generate { size: size.map(|size| size.0) });
     }
-    server.spawn(Reply::new(args.reply.clone().unwrap_or(Bytes::from_static(TUTORIAL_REPLY.as_bytes()))))
+    match answer.constant() {
+        // The fast way, where one text answers every chunk.
+        Some(text) => server.spawn(Reply::new(text)),
+        None => server.spawn(answer.handler()),
+    }
 }
 
-fn text(text: &str) -> Result<Bytes, callbox::Invalid> {
-    unescape(text).map(Bytes::from)
+/// Its encoding is known later; a bad escape is told at once.
+fn text(text: &str) -> Result<String, callbox::Invalid> {
+    unescape(text).map(|_| text.to_owned())
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -77,9 +77,9 @@ pub fn start(
     let (ending, ended) = oneshot::channel();
     // Never joined: it waits for keys.
     std::thread::Builder::new().name("callbox-console".into()).spawn({
-        let (gate, settings, prompt) = (setup.gate, setup.settings, setup.prompt);
+        let (gate, settings, prompt, side) = (setup.gate, setup.settings, setup.prompt, setup.side);
         move || {
-            work(editor, &prompt, &gate, &typed);
+            work(editor, side, &prompt, &gate, &typed);
             settings.restore();
             // What is left is shown, then the screen is everybody's.
             gate.ends();
@@ -92,7 +92,7 @@ pub fn start(
 type Line = Editor<Ears, DefaultHistory>;
 
 /// Reads lines until somebody leaves. The editor is gone when this returns.
-fn work(mut editor: Line, prompt: &str, gate: &Gate, typed: &mpsc::Sender<Typed>) {
+fn work(mut editor: Line, side: Side, prompt: &str, gate: &Gate, typed: &mpsc::Sender<Typed>) {
     let (mut history, notice) = History::open(&mut editor);
     let give = |what| typed.blocking_send(what).is_ok();
     if notice.is_some_and(|notice| !give(Typed::Notice(notice))) {
@@ -119,8 +119,10 @@ fn work(mut editor: Line, prompt: &str, gate: &Gate, typed: &mpsc::Sender<Typed>
             }
             Err(ReadlineError::Interrupted) => {
                 let empty = interrupted.unwrap_or(true);
-                let leaves = armed && empty;
-                let said = !empty || armed || give(Typed::Notice("Ctrl-C again leaves".into()));
+                // With nothing to clear there, one session is left at once, as without a console; a server with many
+                // is not.
+                let leaves = empty && (armed || side == Side::Connect);
+                let said = !empty || leaves || give(Typed::Notice("Ctrl-C again leaves".into()));
                 armed = true;
                 if leaves {
                     give(Typed::Leave);

@@ -2,10 +2,14 @@
 //!
 //! What commands do is not decided here; [`command`] reads them, whoever opened the console carries them out.
 
-use std::io::{self, IsTerminal};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use callbox::frame::Framing;
 use tokio::sync::{mpsc, oneshot};
 
 pub mod command;
@@ -16,13 +20,14 @@ pub mod editor;
 pub mod gate;
 pub mod history;
 pub mod lines;
+pub mod outgoing;
 pub mod screen;
 pub mod settings;
 #[cfg(test)]
 mod tests;
+pub mod voice;
 
-#[allow(unused_imports, reason = "the commands are about to open consoles")]
-pub use command::{Command, Side};
+pub use command::Side;
 pub use complete::Sessions;
 pub use screen::Screen;
 
@@ -98,6 +103,11 @@ impl Console {
         self.typed.recv().await.unwrap_or(Typed::End)
     }
 
+    /// Tells whether somebody types at a prompt, not a program.
+    pub fn is_edited(&self) -> bool {
+        self.editing.is_some()
+    }
+
     /// Returns the screen.
     pub fn screen(&self) -> &Screen {
         &self.screen
@@ -121,6 +131,22 @@ impl Console {
             let _ = tokio::time::timeout(CLOSE, ends).await;
         }
     }
+}
+
+/// Reads a file as one payload, and puts it in a frame where there are frames. Without frames, no more than a frame may
+/// carry is taken either: it waits for its session in memory.
+///
+/// # Errors
+///
+/// A file that cannot be read, or that is too large.
+pub fn read_payload(path: &Path, framing: &Framing) -> io::Result<Bytes> {
+    let most = framing.max_bytes;
+    let mut payload = Vec::new();
+    File::open(path)?.take(most as u64 + 1).read_to_end(&mut payload)?;
+    if payload.len() > most {
+        return Err(io::Error::other(format!("over the largest frame of {most} bytes; --max-frame allows more")));
+    }
+    framing.encode(&payload).map(Bytes::from).map_err(|invalid| io::Error::other(invalid.to_string()))
 }
 
 impl Drop for Console {

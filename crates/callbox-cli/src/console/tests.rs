@@ -10,8 +10,9 @@ use callbox_testkit::{Callbox, Input, Process, Scratch, Terminal};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
+use super::command::Command;
 use super::descriptors::{HELD, Low};
-use super::{Command, Console, Side, Typed, command, direct};
+use super::{Console, Side, Typed, command, direct};
 
 /// Where the program finds the test that drives it.
 const DRIVER: &str = "CALLBOX_TEST_DRIVER";

@@ -1,7 +1,8 @@
 //! How a session ended, explained.
 
 use callbox::addr::Addr;
-use callbox::direction::Role;
+use callbox::direction::{Direction, Role};
+use callbox::frame::Arrivals;
 use callbox::report::{SessionReport, TcpFacts, TimeWait};
 use callbox::termination::Termination;
 use callbox::units::show_duration;
@@ -92,6 +93,13 @@ fn reason(termination: Termination) -> Both {
             "the peer had taken no byte for too long (--write-stall-timeout)",
             "对方太久没有接收任何字节（--write-stall-timeout）",
         ),
+        Termination::FrameTooLarge => both!(
+            "a frame, or the length it declared, was over the maximum (--max-frame)",
+            "某一帧（或它声明的长度）超过了上限（--max-frame）",
+        ),
+        Termination::FrameMalformed => {
+            both!("what came is no frame by the rule (--frame)", "收到的内容不符合帧规则（--frame）")
+        }
         Termination::Drained => both!(
             "the server was stopping and the time for open sessions was over (--drain)",
             "服务器正在停止，留给未结束会话的时间已到（--drain）",
@@ -191,20 +199,35 @@ fn cause(report: &SessionReport, who: Role) -> Both {
 
 /// Bytes and chunks each way, the round trip, what was sent again.
 fn counts(report: &SessionReport) -> Both {
-    let way = |bytes: u64, chunks: u64| match bytes {
+    let way = |bytes: u64, chunks: u64, direction| match bytes {
         0 => both!("nothing", "没有字节"),
         _ => {
             let s = plural(chunks);
-            both!("{bytes} B in {chunks} chunk{s}", "{bytes} 字节（{chunks} 块）")
+            let frames = report.frames.as_ref().map_or("".into(), |frames| framed(frames.of(direction)));
+            both!("{bytes} B in {chunks} chunk{s}{frames}", "{bytes} 字节（{chunks} 块{frames}）", frames: frames)
         }
     };
     both!(
         "{up} went to the server and {down} to the client{tcp}.",
         "发往服务器：{up}；发往客户端：{down}{tcp}。",
-        up: capitalized(way(report.to_server_bytes, report.to_server_chunks)),
-        down: way(report.to_client_bytes, report.to_client_chunks),
+        up: capitalized(way(report.to_server_bytes, report.to_server_chunks, Direction::ToServer)),
+        down: way(report.to_client_bytes, report.to_client_chunks, Direction::ToClient),
         tcp: report.tcp.as_ref().map_or("".into(), line),
     )
+}
+
+/// How the chunks' bytes were cut, where there was a framer: split and sticky frames are what people wonder about.
+fn framed(arrivals: &Arrivals) -> Both {
+    let Arrivals { frames, split, merged, .. } = arrivals;
+    let s = plural(*frames);
+    match (frames, split + merged) {
+        (0, _) => "".into(),
+        (_, 0) => both!(", which were {frames} frame{s}", "，{frames} 帧"),
+        _ => both!(
+            ", which were {frames} frame{s} ({split} split over chunks, {merged} merged in one)",
+            "，{frames} 帧：{split} 帧被拆开，{merged} 帧粘在一起"
+        ),
+    }
 }
 
 fn capitalized(text: Both) -> Both {

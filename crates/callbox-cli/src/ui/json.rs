@@ -4,11 +4,15 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use callbox::checksum::Verdict;
 use callbox::direction::Direction;
 use callbox::error::Error;
-use callbox::event::Event;
+use callbox::event::{Event, FrameFacts};
+use callbox::frame::{Arrivals, FrameKind};
+use callbox::frames::FrameReport;
 use callbox::report::{SessionId, SessionReport};
 use callbox::server::Report;
+use callbox::text::Encoding;
 use tokio::time::Instant;
 
 use crate::exit::{self, Failure};
@@ -20,12 +24,14 @@ const VERSION: u8 = 1;
 pub struct Json {
     /// The same moment by both clocks: events carry the one that cannot jump.
     origin: (Instant, SystemTime),
+    /// What makes bytes text.
+    encoding: Encoding,
 }
 
 impl Json {
     /// Starts now.
-    pub fn new() -> Json {
-        Json { origin: (Instant::now(), SystemTime::now()) }
+    pub fn new(encoding: Encoding) -> Json {
+        Json { origin: (Instant::now(), SystemTime::now()), encoding }
     }
 
     fn time(&self, at: Instant) -> SystemTime {
@@ -55,13 +61,9 @@ impl Json {
                     None => line,
                 }
             }
-            Event::Data { session, direction, bytes } => {
-                let line =
-                    self.line(at, "data").session(*session).direction(*direction).number("bytes", bytes.len() as u64);
-                match std::str::from_utf8(bytes) {
-                    Ok(text) => line.text("text", text),
-                    Err(_) => line.text("base64", &BASE64.encode(bytes)),
-                }
+            Event::Data { session, direction, bytes, frame } => {
+                let line = self.line(at, "data").session(*session).direction(*direction);
+                self.payload(line, bytes, frame.as_deref())
             }
             Event::End { session, direction } => self.line(at, "end").session(*session).direction(*direction),
             Event::Closed(report) => self.closed(at, report),
@@ -93,6 +95,28 @@ impl Json {
         line.end(out);
     }
 
+    /// What the bytes carry; of a frame its payload, `frame_bytes` being all of it.
+    fn payload(&self, line: Line, bytes: &[u8], frame: Option<&FrameFacts>) -> Line {
+        let payload = frame.map_or(bytes, |frame| &frame.payload);
+        let line = line.number("bytes", payload.len() as u64);
+        let line = match self.encoding.decode(payload) {
+            Some(text) => line.text("text", &text),
+            None => line.text("base64", &BASE64.encode(payload)),
+        };
+        let Some(frame) = frame else { return line };
+        let line = line.number("frame", frame.number).number("frame_bytes", bytes.len() as u64);
+        let line = match frame.kind {
+            FrameKind::Partial => line.raw("partial", "true"),
+            FrameKind::Malformed => line.raw("malformed", "true"),
+            _ => line,
+        };
+        match frame.checksum {
+            Some(Verdict::Right) => line.text("checksum", "ok"),
+            Some(Verdict::Wrong) => line.text("checksum", "wrong"),
+            None => line,
+        }
+    }
+
     fn closed(&self, at: Instant, report: &SessionReport) -> Line {
         let line = self
             .line(at, "closed")
@@ -101,6 +125,10 @@ impl Json {
             .number("to_server_bytes", report.to_server_bytes)
             .number("to_client_bytes", report.to_client_bytes)
             .micros("duration_us", report.duration);
+        let line = match &report.frames {
+            Some(frames) => line.raw("frames", &frame_report(frames)),
+            None => line,
+        };
         let line = match &report.tcp {
             Some(tcp) => line
                 .micros("round_trip_us", tcp.round_trip)
@@ -143,8 +171,12 @@ impl Json {
     pub fn summary(&mut self, report: &Report, out: &mut Vec<u8>) {
         let limits: Vec<String> =
             report.limits.iter().map(|(name, times)| format!("{}:{times}", quoted(name))).collect();
-        Line::new("summary", SystemTime::now())
-            .number("sessions", report.sessions)
+        let line = Line::new("summary", SystemTime::now());
+        let line = match report.frames == FrameReport::default() {
+            true => line,
+            false => line.raw("frames", &frame_report(&report.frames)),
+        };
+        line.number("sessions", report.sessions)
             .number("refused", report.refused)
             .number("to_server_bytes", report.to_server_bytes)
             .number("to_client_bytes", report.to_client_bytes)
@@ -153,6 +185,15 @@ impl Json {
             .raw("limits", &format!("{{{}}}", limits.join(",")))
             .end(out);
     }
+}
+
+/// How frames arrived, where there were any.
+fn frame_report(report: &FrameReport) -> String {
+    let one = |arrivals: &Arrivals| {
+        let Arrivals { frames, chunks, split, merged } = arrivals;
+        format!("{{\"frames\":{frames},\"chunks\":{chunks},\"split\":{split},\"merged\":{merged}}}")
+    };
+    format!("{{\"to_server\":{},\"to_client\":{}}}", one(&report.to_server), one(&report.to_client))
 }
 
 fn failed(line: Line, error: &Error) -> Line {

@@ -10,6 +10,7 @@ use callbox::server::Report;
 use callbox::termination::Termination;
 use callbox::text::{escape, safe};
 use callbox::units::show_duration;
+use tokio::time::Instant;
 
 use super::traffic::Traffic;
 use crate::explain;
@@ -47,17 +48,19 @@ impl Log {
         Log { level, colored, traffic, repeated: Repeated::default(), exposed: false }
     }
 
-    /// Shows one event: talk at once, traffic into `out`.
-    pub fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
+    /// Shows what an event means for the bytes: into `out`.
+    pub fn traffic(&mut self, at: Instant, event: &Event, out: &mut Vec<u8>) {
+        if let Some(traffic) = &mut self.traffic {
+            show(traffic, at, event, out);
+        }
+    }
+
+    /// Says at once what an event means for people.
+    pub fn talk(&mut self, event: &Event) {
         let talk = !self.level.quiet;
         let sessions = talk && (self.level.sessions || self.level.verbose > 0);
         match event {
-            Event::Data { session, direction, bytes } => {
-                if let Some(traffic) = &mut self.traffic {
-                    traffic.chunk(*session, *direction, bytes, out);
-                }
-            }
-            Event::Closed(report) => self.closed(report, sessions, out),
+            Event::Closed(report) => self.closed(report, sessions),
             Event::Listening { address } if talk => {
                 self.say(&format!("listening on {address}"));
                 let exposed = !address.is_loopback() && matches!(address, Addr::Tcp { .. });
@@ -108,16 +111,7 @@ impl Log {
     }
 
     /// Shows the end of a session: its line where `sessions` are said, and what TCP did where that is explained.
-    fn closed(&mut self, report: &SessionReport, sessions: bool, out: &mut Vec<u8>) {
-        if let Some(traffic) = &mut self.traffic {
-            traffic.end(report.session, Direction::ToServer, out);
-            traffic.end(report.session, Direction::ToClient, out);
-        }
-        // Lines and talk often share a terminal: what was said before the end stands before it.
-        let told = sessions || self.level.explain.is_some();
-        if told && !out.is_empty() && super::output::write_all(out).is_ok() {
-            out.clear();
-        }
+    fn closed(&mut self, report: &SessionReport, sessions: bool) {
         if sessions {
             self.say(&closing(report, self.level.verbose > 0));
         }
@@ -130,6 +124,19 @@ impl Log {
     pub fn lost(&mut self, count: u64) {
         if !self.level.quiet {
             self.say(&format!("{count} line{} not shown: the output did not keep up", plural(count)));
+        }
+    }
+
+    /// Tells whether something has yet to be said of lines that were not shown.
+    pub fn has_hidden(&self) -> bool {
+        self.traffic.as_ref().is_some_and(Traffic::has_hidden)
+    }
+
+    /// Says how many lines were not shown because they came faster than anybody reads, when it is time to.
+    pub fn say_hidden(&mut self, at_once: bool) {
+        if let Some(count) = self.traffic.as_mut().and_then(|traffic| traffic.hidden(at_once)) {
+            let line = if count == 1 { "line" } else { "lines" };
+            self.say(&format!("({count} {line} not shown, faster than anybody reads; /watch N shows one session)"));
         }
     }
 
@@ -149,6 +156,9 @@ impl Log {
         );
         if report.refused > 0 {
             line.push_str(&format!(", {} refused", report.refused));
+        }
+        if report.frames.to_server.frames > 0 {
+            line.push_str(&format!("; received {}", report.frames.to_server));
         }
         for (limit, times) in &report.limits {
             line.push_str(&format!("; {limit} hit {times} time{}", plural(*times)));
@@ -175,6 +185,23 @@ impl Log {
         if self.repeated.admits(line) {
             super::complain(&format!("{line}{detail}\n"));
         }
+    }
+}
+
+/// Shows what concerns bytes.
+fn show(traffic: &mut Traffic, at: Instant, event: &Event, out: &mut Vec<u8>) {
+    match event {
+        Event::Connected { session, .. } => traffic.begin(*session, at),
+        Event::Data { session, direction, bytes, frame } => {
+            traffic.show(at, *session, *direction, (bytes, frame.as_deref()), out);
+        }
+        Event::End { session, direction } => traffic.end(*session, *direction, out),
+        Event::Closed(report) => {
+            traffic.end(report.session, Direction::ToServer, out);
+            traffic.end(report.session, Direction::ToClient, out);
+            traffic.forget(report.session);
+        }
+        _ => {}
     }
 }
 
@@ -225,6 +252,11 @@ pub fn closing(report: &SessionReport, detailed: bool) -> String {
         report.to_client_bytes,
         show_duration(report.duration),
     );
+    if let Some(frames) = &report.frames
+        && frames.of(report.role.inbound()).frames > 0
+    {
+        line.push_str(&format!("; received {}", frames.of(report.role.inbound())));
+    }
     if let Some(tcp) = &report.tcp {
         line.push_str(&format!(
             "; round trip {}, {} retransmission{}",
@@ -249,6 +281,8 @@ pub fn how(termination: Termination) -> &'static str {
         Termination::Timeout => "we closed: the time allowed was over (timeout)",
         Termination::IdleTimeout => "we closed: idle for too long (timeout)",
         Termination::WriteStall => "we reset it: the peer took nothing for too long (timeout)",
+        Termination::FrameTooLarge => "we closed: a frame was over the maximum (limit, --max-frame)",
+        Termination::FrameMalformed => "we closed: what came is no frame by the rule (--frame)",
         Termination::Drained => "we closed: the drain deadline passed (timeout)",
         Termination::Aborted => "we reset it (RST)",
         Termination::Signal => "we closed: a signal came (signal)",

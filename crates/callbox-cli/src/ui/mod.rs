@@ -10,6 +10,7 @@ pub mod input;
 pub mod json;
 pub mod log;
 pub mod output;
+pub mod sampler;
 pub mod thread;
 pub mod traffic;
 

@@ -1,4 +1,7 @@
 //! The byte pipe's output: standard output, written by a thread, so that a full pipe blocks nobody else.
+//!
+//! Bytes go out as they are. Where they are shown as text or hex, they travel inside events instead, to the thread that
+//! shows those.
 
 use std::io::{self, IsTerminal};
 use std::os::fd::OwnedFd;
@@ -7,7 +10,6 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use callbox::handle::talk::Output;
-use callbox::text::{Lines, Printer};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
@@ -35,16 +37,15 @@ pub struct Stdout {
 }
 
 impl Stdout {
-    /// Starts the thread. With `escape`, bytes are shown as text that cannot move a cursor.
-    pub fn start(escape: bool) -> io::Result<Stdout> {
+    /// Starts the thread.
+    pub fn start() -> io::Result<Stdout> {
         let (jobs, queue) = mpsc::channel(CHUNKS);
         let failure = Arc::new(Mutex::new(None));
-        let printer = escape.then(|| Printer::new(Lines::Pass));
         let terminal = io::stdout().is_terminal();
         let thread = std::thread::Builder::new().name("callbox-output".into()).spawn({
             let failure = failure.clone();
             move || {
-                if let Err(error) = work(queue, printer, terminal) {
+                if let Err(error) = work(queue, terminal) {
                     *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 }
             }
@@ -88,19 +89,22 @@ impl Output for Stdout {
     }
 
     async fn gone(&self) -> io::Error {
-        let unread = async {
-            match &self.watch {
-                Some(watch) => drop(watch.ready(Interest::ERROR).await),
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             biased;
             // The thread has given up, although nothing more is to be written.
             () = self.jobs.closed() => self.failure(),
-            () = unread => io::ErrorKind::BrokenPipe.into(),
+            error = unread(self.watch.as_ref()) => error,
         }
     }
+}
+
+/// Waits until nobody reads any more.
+async fn unread(watch: Option<&AsyncFd<OwnedFd>>) -> io::Error {
+    match watch {
+        Some(watch) => drop(watch.ready(Interest::ERROR).await),
+        None => std::future::pending().await,
+    }
+    io::ErrorKind::BrokenPipe.into()
 }
 
 /// Registers a copy of standard output; files and the like cannot be watched.
@@ -109,38 +113,31 @@ fn watch() -> Option<AsyncFd<OwnedFd>> {
     callbox::net::sys::register(copy, Interest::ERROR).ok()
 }
 
-fn work(mut queue: mpsc::Receiver<Job>, mut printer: Option<Printer>, terminal: bool) -> io::Result<()> {
-    let mut text = String::new();
-    let write = |bytes: &[u8]| {
-        if terminal {
-            super::note_cursor(bytes);
-        }
-        write_all(bytes)
-    };
+fn work(mut queue: mpsc::Receiver<Job>, terminal: bool) -> io::Result<()> {
     while let Some(job) = queue.blocking_recv() {
-        match (job, &mut printer) {
-            (Job::Write(chunk), None) => write(&chunk)?,
-            (Job::Write(chunk), Some(printer)) => {
-                printer.push(&chunk, &mut text);
-                write(text.as_bytes())?;
-                text.clear();
+        match job {
+            Job::Write(chunk) => {
+                if terminal {
+                    super::note_cursor(&chunk);
+                }
+                write_all(&chunk)?;
             }
-            (Job::Flush(done), _) => {
+            Job::Flush(done) => {
                 let _ = done.send(());
             }
-            (Job::End(done), printer) => {
-                if let Some(printer) = printer {
-                    printer.finish(&mut text);
-                    write(text.as_bytes())?;
-                    text.clear();
-                }
-                let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::WRONLY, rustix::fs::Mode::empty())?;
-                rustix::stdio::dup2_stdout(null)?;
+            Job::End(done) => {
+                end()?;
                 let _ = done.send(());
             }
         }
     }
     Ok(())
+}
+
+/// Closes standard output for whoever reads it, by putting /dev/null in its place.
+pub fn end() -> io::Result<()> {
+    let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::WRONLY, rustix::fs::Mode::empty())?;
+    Ok(rustix::stdio::dup2_stdout(null)?)
 }
 
 /// Writes to standard output, unbuffered; a closed pipe is an error like any other here. While a console is open on a
@@ -152,15 +149,16 @@ pub fn write_all(bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Takes no bytes itself: under `--json` they travel inside events. Fails when the events cannot be written.
+/// Takes no bytes itself: they travel inside events. Fails when the events cannot be written.
 pub struct InsideEvents {
     events: super::thread::Status,
+    watch: Option<AsyncFd<OwnedFd>>,
 }
 
 impl InsideEvents {
-    /// Watches the thread that writes the events.
+    /// Watches the thread that writes the events, and who reads them.
     pub fn new(events: super::thread::Status) -> InsideEvents {
-        InsideEvents { events }
+        InsideEvents { events, watch: watch() }
     }
 }
 
@@ -170,10 +168,17 @@ impl Output for InsideEvents {
     }
 
     async fn end(&mut self) -> io::Result<()> {
+        // The watch holds the output open too.
+        self.watch = None;
         self.events.check()
     }
 
     async fn gone(&self) -> io::Error {
-        self.events.clone().failed().await
+        let mut events = self.events.clone();
+        tokio::select! {
+            biased;
+            error = events.failed() => error,
+            error = unread(self.watch.as_ref()) => error,
+        }
     }
 }

@@ -1,15 +1,19 @@
 //! The thread that shows events: it alone reads the bus and writes lines.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use callbox::bus::Bus;
+use callbox::direction::Direction;
+use callbox::event::Event;
 use callbox::server::Report;
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
 use super::json::Json;
 use super::log::Log;
+use super::sampler::SAID_EVERY;
 use crate::exit::Failure;
 
 /// What is buffered before it is written although more events wait.
@@ -66,7 +70,9 @@ pub struct Shower {
 
 impl Shower {
     /// Starts the thread.
-    pub fn start(bus: Arc<Bus>, view: View) -> io::Result<Shower> {
+    ///
+    /// Standard output is closed after the end of the direction `closes_after`, where one is given.
+    pub fn start(bus: Arc<Bus>, view: View, closes_after: Option<Direction>) -> io::Result<Shower> {
         let (failed, status) = watch::channel(None);
         let last = Arc::new(Mutex::new(Last::default()));
         let (ending, done) = oneshot::channel();
@@ -74,7 +80,7 @@ impl Shower {
         std::thread::Builder::new().name("callbox-show".into()).spawn({
             let (bus, last) = (bus.clone(), last.clone());
             move || {
-                show(&bus, view, &failed, &last);
+                show(&bus, view, closes_after, &failed, &last);
                 drop(ending);
             }
         })?;
@@ -112,57 +118,116 @@ pub enum Shown {
     Part,
 }
 
-fn show(bus: &Bus, mut view: View, failed: &watch::Sender<Option<i32>>, last: &Mutex<Last>) {
-    let mut lost = 0;
-    let mut out = Vec::new();
-    let mut silent = false;
-    let mut write = |out: &mut Vec<u8>| {
-        // After a failure events are still taken off the bus, for the error output.
-        if !silent
-            && !out.is_empty()
-            && let Err(error) = super::output::write_all(out)
-        {
-            silent = true;
-            failed.send_replace(Some(error.raw_os_error().unwrap_or(0)));
+/// Reads the bus until it is over, then shows the last things.
+fn show(
+    bus: &Bus,
+    view: View,
+    closes_after: Option<Direction>,
+    failed: &watch::Sender<Option<i32>>,
+    last: &Mutex<Last>,
+) {
+    let (out, terminal) = (Vec::new(), io::stdout().is_terminal());
+    let mut showing = Showing { view, closes_after, failed, terminal, out, lost: 0, silent: false };
+    loop {
+        let mut next = match &showing.view {
+            // What was hidden is said although nothing more comes.
+            View::Log(log) if log.has_hidden() => bus.wait(Some(SAID_EVERY)),
+            _ => bus.wait(None),
+        };
+        if next.is_none() && bus.is_over() {
+            break;
         }
-        out.clear();
-    };
-    while let Some((at, event)) = bus.wait(None) {
-        let mut next = Some((at, event));
         while let Some((at, event)) = next {
-            match &mut view {
-                View::Log(log) => log.event(&event, &mut out),
-                View::Json(json, log) => {
-                    json.event(at, &event, &mut out);
-                    log.event(&event, &mut Vec::new());
-                }
-            }
-            if out.len() >= WRITE_BYTES {
-                write(&mut out);
-            }
+            showing.event(at, &event);
             next = bus.try_next();
         }
-        if bus.lost() > lost {
-            match &mut view {
-                View::Log(log) => log.lost(bus.lost() - lost),
-                View::Json(json, _) => json.lost(bus.lost() - lost, &mut out),
-            }
-            lost = bus.lost();
-        }
-        write(&mut out);
+        showing.losses(bus.lost());
+        showing.write();
     }
-    let last = std::mem::take(&mut *last.lock().unwrap_or_else(PoisonError::into_inner));
-    match (&mut view, last.summary) {
-        (View::Log(log), Some(report)) => log.summary(&report),
-        (View::Json(json, _), summary) => {
-            if let Some(failure) = &last.failure {
-                json.failure(failure, &mut out);
-            }
-            json.summary(&summary.unwrap_or_default(), &mut out);
+    showing.last(std::mem::take(&mut *last.lock().unwrap_or_else(PoisonError::into_inner)));
+}
+
+/// Turns events into what is written.
+struct Showing<'a> {
+    view: View,
+    closes_after: Option<Direction>,
+    failed: &'a watch::Sender<Option<i32>>,
+    terminal: bool,
+    out: Vec<u8>,
+    /// Events lost, as far as it was said.
+    lost: u64,
+    /// Writing has failed; events are still taken off the bus, for the error output.
+    silent: bool,
+}
+
+impl Showing<'_> {
+    fn event(&mut self, at: Instant, event: &Event) {
+        match &mut self.view {
+            View::Log(log) => log.traffic(at, event, &mut self.out),
+            View::Json(json, _) => json.event(at, event, &mut self.out),
         }
-        (View::Log(_), None) => {}
+        let ended = matches!(event, Event::End { direction, .. } if self.closes_after == Some(*direction));
+        let talk = !matches!(event, Event::Data { .. } | Event::End { .. });
+        // Lines and talk often share a terminal: what came before stands before it.
+        let shares = talk && matches!(self.view, View::Log(_));
+        if ended || shares || self.out.len() >= WRITE_BYTES {
+            self.write();
+        }
+        if talk {
+            let (View::Log(log) | View::Json(_, log)) = &mut self.view;
+            log.talk(event);
+        }
+        if ended {
+            // Whoever reads our output sees that no more will come.
+            let _ = super::output::end();
+        }
     }
-    write(&mut out);
+
+    fn losses(&mut self, lost: u64) {
+        let new = lost - std::mem::replace(&mut self.lost, lost);
+        match &mut self.view {
+            View::Log(log) => {
+                log.say_hidden(false);
+                if new > 0 {
+                    log.lost(new);
+                }
+            }
+            View::Json(json, _) if new > 0 => json.lost(new, &mut self.out),
+            View::Json(..) => {}
+        }
+    }
+
+    fn last(&mut self, last: Last) {
+        match (&mut self.view, last.summary) {
+            (View::Log(log), summary) => {
+                log.say_hidden(true);
+                if let Some(report) = summary {
+                    log.summary(&report);
+                }
+            }
+            (View::Json(json, _), summary) => {
+                if let Some(failure) = &last.failure {
+                    json.failure(failure, &mut self.out);
+                }
+                json.summary(&summary.unwrap_or_default(), &mut self.out);
+            }
+        }
+        self.write();
+    }
+
+    fn write(&mut self) {
+        if self.terminal {
+            super::note_cursor(&self.out);
+        }
+        if !self.silent
+            && !self.out.is_empty()
+            && let Err(error) = super::output::write_all(&self.out)
+        {
+            self.silent = true;
+            self.failed.send_replace(Some(error.raw_os_error().unwrap_or(0)));
+        }
+        self.out.clear();
+    }
 }
 
 /// How long a server, or a command that timed out, waits at its end for its output to be taken.

@@ -221,7 +221,7 @@ fn on_a_terminal_the_peer_s_end_ends_the_command_and_says_who_and_how() {
     let start = Instant::now();
     client.ends_with_input_open().exited(0);
     assert!(start.elapsed() < patience());
-    let screen = terminal.shows("bye").screen().text();
+    let screen = terminal.shows("bye").shows("(FIN)").screen().text();
     let said = screen.split_once("bye").expect("shown").1.to_lowercase();
     assert!(said.contains("server"), "who: {said:?}");
     assert!(["closed", "end of stream", "fin", "ended"].iter().any(|word| said.contains(word)), "how: {said:?}");

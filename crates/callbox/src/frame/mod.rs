@@ -55,6 +55,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 mod arrivals;
 mod cobs;
 mod delimiter;
@@ -203,6 +205,17 @@ pub struct Frame<'a> {
     pub checksum: Option<Verdict>,
     /// Tells whether its bytes came in more than one input; those before it that belong to no frame do not count.
     pub split: bool,
+}
+
+impl Frame<'_> {
+    /// Returns the payload as a slice of `bytes`, which are a copy of `whole`, where it lies in there; else a copy.
+    pub(crate) fn part_of(&self, bytes: &Bytes) -> Bytes {
+        let offset = (self.payload.as_ptr() as usize).wrapping_sub(self.whole.as_ptr() as usize);
+        match offset.checked_add(self.payload.len()) {
+            Some(end) if end <= self.whole.len() => bytes.slice(offset..end),
+            _ => Bytes::copy_from_slice(self.payload),
+        }
+    }
 }
 
 /// How complete a frame is. There are no other kinds.

@@ -2,6 +2,7 @@
 //!
 //! A handler never knows whether its stream was dialled or accepted, and none of them imports another.
 
+pub mod answer;
 pub mod discard;
 pub mod echo;
 pub mod exec;

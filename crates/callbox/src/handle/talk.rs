@@ -6,14 +6,16 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::error::Error;
+use crate::frame::{FrameKind, Framer, Framing};
 use crate::net::closing::{Closing, close_gracefully};
 use crate::net::stream::{Reader, Stream, Writer};
 use crate::pattern::Expect;
@@ -55,7 +57,7 @@ pub trait Output: Send {
 }
 
 /// What decides when a conversation is over.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Terms {
     /// Keep our direction open when the input has ended.
     pub no_shutdown: bool,
@@ -65,12 +67,32 @@ pub struct Terms {
     pub end_with_peer: bool,
     /// Leave when these have been seen.
     pub expect: Option<Expect>,
-    /// Leave after this many received chunks.
+    /// Leave after this many received chunks or, with a framer, frames.
     pub count: Option<u64>,
+    /// What a frame is, for counting; without a rule chunks are counted.
+    pub framing: Framing,
     /// Close at once where we are the first to leave; with zero linger that is a reset.
     pub abrupt: bool,
     /// Leave when no byte went either way for this long.
     pub idle_timeout: Option<Duration>,
+    /// Leave when somebody says so: our end of stream, then close.
+    pub leave: Option<Arc<Notify>>,
+}
+
+impl Default for Terms {
+    fn default() -> Terms {
+        Terms {
+            no_shutdown: false,
+            linger: None,
+            end_with_peer: false,
+            expect: None,
+            count: None,
+            framing: Framing::none(),
+            abrupt: false,
+            idle_timeout: None,
+            leave: None,
+        }
+    }
 }
 
 /// How a conversation ended.
@@ -80,8 +102,8 @@ pub struct Outcome {
     pub ending: Ending,
     /// The patterns, with how far they were met.
     pub expect: Option<Expect>,
-    /// Chunks received.
-    pub chunks: u64,
+    /// What was received of what is counted: chunks or frames.
+    pub counted: u64,
 }
 
 /// What ended a conversation.
@@ -97,6 +119,8 @@ pub enum Ending {
     CountReached,
     /// The time after our end of stream ran out.
     LingerOver,
+    /// Somebody said so.
+    Left,
     /// Nobody takes the output any more.
     OutputClosed,
     /// The session was told to stop.
@@ -127,12 +151,14 @@ pub async fn talk<O: Output>(
     let session = stream.session().clone();
     let edge = stream.edge().clone();
     let (reader, writer) = stream.split();
-    let mut receiving = Receiving { expect: terms.expect, count: terms.count, chunks: 0, underway: None };
+    let counting = Counting::new(terms.count, &terms.framing);
+    let mut receiving = Receiving { expect: terms.expect, counting, underway: None };
     let ending = {
         let sending = send(writer, input, terms.no_shutdown, terms.linger);
         let receive = receiving.run(reader, output);
         let idle = idle(&session, terms.idle_timeout);
-        converse(&session, sending, receive, idle, terms.end_with_peer).await
+        let leave = told(terms.leave.as_deref());
+        converse(&session, (sending, receive), (idle, leave), terms.end_with_peer).await
     };
     if let Some(chunk) = receiving.underway.take()
         && !matches!(ending, Ending::OutputClosed | Ending::OutputFailed(_))
@@ -149,12 +175,16 @@ pub async fn talk<O: Output>(
     if let Some(reason) = reason {
         session.stop(reason);
     }
+    if matches!(ending, Ending::Stopped(Termination::Aborted)) {
+        edge.reset_on_close();
+        return Outcome { ending, expect: receiving.expect, counted: receiving.counting.counted };
+    }
     let hurry = matches!(ending, Ending::Stopped(Termination::Signal | Termination::Timeout));
     if !matches!(ending, Ending::Lost(_)) && !hurry {
         let limits = Closing { idle: PARTING, total: PARTING, bytes: u64::MAX, abrupt: terms.abrupt };
         close_gracefully(&edge, limits).await;
     }
-    Outcome { ending, expect: receiving.expect, chunks: receiving.chunks }
+    Outcome { ending, expect: receiving.expect, counted: receiving.counting.counted }
 }
 
 /// How one direction came to its end.
@@ -166,12 +196,11 @@ enum Side {
 /// Polls both directions in one task; whichever decides ends the conversation.
 async fn converse(
     session: &Session,
-    sending: impl Future<Output = Side>,
-    receiving: impl Future<Output = Side>,
-    idle: impl Future<Output = ()>,
+    (sending, receiving): (impl Future<Output = Side>, impl Future<Output = Side>),
+    (idle, leave): (impl Future<Output = ()>, impl Future<Output = ()>),
     end_with_peer: bool,
 ) -> Ending {
-    tokio::pin!(sending, receiving, idle);
+    tokio::pin!(sending, receiving, idle, leave);
     let (mut sent, mut received) = (false, false);
     // A failed write waits for the other direction: what the peer sent before its reset is still to be delivered.
     let mut lost = None;
@@ -202,6 +231,9 @@ async fn converse(
         if sent && received {
             return Poll::Ready(lost.take().map_or(Ending::BothEnded, Ending::Lost));
         }
+        if leave.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ending::Left);
+        }
         if idle.as_mut().poll(cx).is_ready() {
             session.stop(Termination::IdleTimeout);
             return Poll::Ready(Ending::Stopped(Termination::IdleTimeout));
@@ -209,6 +241,13 @@ async fn converse(
         Poll::Pending
     })
     .await
+}
+
+async fn told(leave: Option<&Notify>) {
+    match leave {
+        Some(leave) => leave.notified().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Sends the input, then our end of stream, then lingers if asked to.
@@ -239,8 +278,7 @@ async fn send(
 
 struct Receiving {
     expect: Option<Expect>,
-    count: Option<u64>,
-    chunks: u64,
+    counting: Counting,
     /// Received and counted, but not yet taken by the output.
     underway: Option<Bytes>,
 }
@@ -252,13 +290,17 @@ impl Receiving {
                 biased;
                 chunk = reader.chunk() => chunk,
                 error = output.gone() => return Side::Over(output_ending(error)),
+                () = self.counting.silence() => match self.counting.expire() {
+                    true => return Side::Over(Ending::CountReached),
+                    false => continue,
+                },
             };
-            let chunk = match chunk {
+            let mut chunk = match chunk {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => break,
                 Err(error) => return Side::Over(Ending::Lost(error)),
             };
-            self.chunks += 1;
+            let enough = self.counting.count(&mut chunk);
             let met = self.expect.as_mut().is_some_and(|expect| expect.feed(&chunk));
             self.underway = Some(chunk.clone());
             if let Err(error) = output.write(chunk).await {
@@ -268,14 +310,76 @@ impl Receiving {
             if met {
                 return Side::Over(Ending::ExpectMet);
             }
-            if self.count.is_some_and(|count| self.chunks >= count) {
+            if enough {
                 return Side::Over(Ending::CountReached);
             }
         }
+        self.counting.end();
         match output.end().await {
             Err(error) => Side::Over(output_ending(error)),
             Ok(()) => Side::Done,
         }
+    }
+}
+
+/// Counts what is received: chunks, or frames where there is a framer.
+struct Counting {
+    most: Option<u64>,
+    counted: u64,
+    framer: Option<Framer>,
+}
+
+impl Counting {
+    fn new(most: Option<u64>, framing: &Framing) -> Counting {
+        // Nobody asks, nothing is cut.
+        let framer = (most.is_some() && !framing.is_none()).then(|| Framer::new(framing));
+        Counting { most, counted: 0, framer }
+    }
+
+    /// Counts what `chunk` completes, and tells whether that is enough; what comes behind it is then cut off.
+    fn count(&mut self, chunk: &mut Bytes) -> bool {
+        let Some(framer) = &mut self.framer else {
+            self.counted += 1;
+            return self.is_enough();
+        };
+        let mut rest = &chunk[..];
+        // An error ends the session by itself: whoever watches it cuts the same way.
+        while let Ok(Some(_)) = framer.next(Instant::now(), &mut rest) {
+            self.counted += 1;
+            if self.most.is_some_and(|most| self.counted >= most) {
+                let used = chunk.len() - rest.len();
+                chunk.truncate(used);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// At the end of stream what silence would complete is complete.
+    fn end(&mut self) {
+        let last = self.framer.as_mut().and_then(Framer::finish);
+        if last.is_some_and(|frame| frame.kind == FrameKind::Whole) {
+            self.counted += 1;
+        }
+    }
+
+    /// Waits until silence may have completed a frame.
+    async fn silence(&self) {
+        match self.framer.as_ref().and_then(Framer::due) {
+            Some(due) => sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Counts the frame that silence has completed, and tells whether that is enough.
+    fn expire(&mut self) -> bool {
+        let complete = self.framer.as_mut().is_some_and(|framer| framer.expire(Instant::now()).is_some());
+        self.counted += u64::from(complete);
+        self.is_enough()
+    }
+
+    fn is_enough(&self) -> bool {
+        self.most.is_some_and(|most| self.counted >= most)
     }
 }
 

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use rustix::net::{SendFlags, Shutdown};
 use tokio::io::Interest;
-use tokio::time::Instant;
 
 use crate::addr::Addr;
 use crate::direction::{Direction, Role};
@@ -76,7 +75,7 @@ const UNSEEN: u64 = u64::MAX;
 impl Edge {
     pub(crate) fn new(io: Io, session: Session) -> Edge {
         Edge {
-            tapped: !session.observers().taps().is_empty(),
+            tapped: session.is_watched(),
             role: session.role(),
             io,
             session,
@@ -344,15 +343,21 @@ impl Edge {
     fn observe(&self, direction: Direction, bytes: &[u8]) {
         self.session.meter().add(direction, bytes.len());
         if self.tapped {
-            let now = Instant::now();
-            self.session.observers().taps().iter().for_each(|tap| tap.bytes(now, self.session.id(), direction, bytes));
+            self.session.show(direction, bytes);
         }
     }
 
     fn emit_end(&self, direction: Direction) {
+        if self.tapped {
+            self.session.show_rest(direction);
+        }
         if self.session.observers().wants_talk() {
             self.session.observers().emit(|| Event::End { session: self.session.id(), direction });
         }
+    }
+
+    pub(crate) fn tcp_facts(&self) -> Option<TcpFacts> {
+        self.descriptor().and_then(|fd| sys::tcp_facts(fd).ok())
     }
 
     /// What the kernel knows, and what it will make of the close.
@@ -430,6 +435,7 @@ impl Edge {
             to_server_chunks: session.meter().chunks(Direction::ToServer),
             to_client_chunks: session.meter().chunks(Direction::ToClient),
             duration: session.age(),
+            frames: session.frame_report(),
             tcp: kernel.tcp,
             time_wait: kernel.time_wait,
         }
@@ -437,6 +443,11 @@ impl Edge {
 
     /// Says that the session is over, once. The socket is still open, so that the kernel can still be asked.
     pub(crate) fn finish(&self) {
+        if self.tapped {
+            [Direction::ToServer, Direction::ToClient]
+                .into_iter()
+                .for_each(|direction| self.session.show_rest(direction));
+        }
         if !self.reported.swap(true, Relaxed) && self.session.observers().wants_talk() {
             let report = Box::new(self.report());
             self.session.observers().emit(|| Event::Closed(report));

@@ -4,6 +4,7 @@ pub(crate) mod admit;
 pub mod closing;
 pub mod connect;
 pub(crate) mod edge;
+pub mod framed;
 mod io;
 pub mod listener;
 pub mod resolve;

@@ -8,8 +8,8 @@ use std::future::poll_fn;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use crate::error::{Error, Kind, Result};
 use crate::net::edge::Edge;
 use crate::net::io::Io;
 use crate::observers::Observers;
-use crate::report::SessionId;
+use crate::report::{SessionId, TcpFacts};
 use crate::session::Session;
 
 /// How many bytes a session may move before the others on its thread get their turn: one quarter of a millisecond at
@@ -92,6 +92,11 @@ impl Stream {
     /// Returns the descriptor, where there is one, for asking the kernel about the connection.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.edge.descriptor()
+    }
+
+    /// Returns a way to ask the kernel about the connection that does not keep it open.
+    pub fn probe(&self) -> Probe {
+        Probe(Arc::downgrade(&self.edge))
     }
 
     /// Receives what is there, at most `buffer.len()` bytes; 0 is the end of stream.
@@ -174,6 +179,23 @@ impl Stream {
     #[inline(always)]
     pub(crate) fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
         self.edge.poll_write(cx, bytes).map_err(|error| self.edge.failed("write", error))
+    }
+}
+
+/// Asks the kernel about a connection that others talk on.
+#[derive(Clone)]
+pub struct Probe(Weak<Edge>);
+
+impl Probe {
+    /// Returns what the kernel knows of the connection now; `None` when it is over, or no TCP.
+    pub fn tcp(&self) -> Option<TcpFacts> {
+        self.0.upgrade()?.tcp_facts()
+    }
+}
+
+impl fmt::Debug for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Probe({:?})", self.0.upgrade().map(|edge| edge.session().id()))
     }
 }
 

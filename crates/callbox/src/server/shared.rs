@@ -88,6 +88,7 @@ impl Shared {
         let limit = match report.termination {
             Termination::IdleTimeout => "idle_timeout",
             Termination::WriteStall => "write_stall",
+            Termination::FrameTooLarge => "frame_too_large",
             Termination::Drained => "drain",
             _ => return,
         };
@@ -112,15 +113,20 @@ impl Shared {
         let load = |counter: &AtomicU64| counter.load(Relaxed);
         let open = self.open();
         let (mut to_server_bytes, mut to_client_bytes) = (0, 0);
+        let mut frames = self.totals.frames();
         for edge in open.values().filter_map(Weak::upgrade) {
             to_server_bytes += edge.session().meter().bytes(Direction::ToServer);
             to_client_bytes += edge.session().meter().bytes(Direction::ToClient);
+            if let Some(open) = edge.session().frame_report() {
+                frames += open;
+            }
         }
         Report {
             sessions: load(&self.totals.accepted),
             refused: load(&self.totals.refused),
             to_server_bytes: to_server_bytes + load(&self.totals.to_server_bytes),
             to_client_bytes: to_client_bytes + load(&self.totals.to_client_bytes),
+            frames,
             duration: self.started.elapsed(),
             lost_events: self.observers.bus().map_or(0, |bus| bus.lost()),
             limits: self.totals.limits(),

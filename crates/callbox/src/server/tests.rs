@@ -15,7 +15,7 @@ use crate::termination::Termination;
 use crate::workers::Workers;
 
 fn watched() -> (Arc<Bus>, Observers) {
-    let bus = Bus::new(Interest { data: false, talk: true, lossless: false });
+    let bus = Bus::new(Interest { data: false, talk: true, lossless: false, frames: false });
     let observers = Observers::on_bus(&bus);
     (bus, observers)
 }

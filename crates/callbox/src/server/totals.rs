@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::addr::Addr;
 use crate::event::Refusal;
+use crate::frames::FrameReport;
 use crate::report::{SessionId, SessionReport};
 
 /// The totals of sessions that are over, and how often each limit was hit.
@@ -16,6 +17,7 @@ pub(super) struct Totals {
     pub(super) refused: AtomicU64,
     pub(super) to_server_bytes: AtomicU64,
     pub(super) to_client_bytes: AtomicU64,
+    frames: Mutex<FrameReport>,
     limits: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -23,6 +25,9 @@ impl Totals {
     pub(super) fn add(&self, report: &SessionReport) {
         self.to_server_bytes.fetch_add(report.to_server_bytes, Relaxed);
         self.to_client_bytes.fetch_add(report.to_client_bytes, Relaxed);
+        if let Some(frames) = report.frames {
+            *self.frames.lock().unwrap_or_else(PoisonError::into_inner) += frames;
+        }
     }
 
     pub(super) fn refuse(&self, reason: Refusal) {
@@ -33,6 +38,10 @@ impl Totals {
     /// Counts that a limit was hit.
     pub(super) fn hit(&self, limit: &'static str) {
         *self.limits.lock().unwrap_or_else(PoisonError::into_inner).entry(limit).or_default() += 1;
+    }
+
+    pub(super) fn frames(&self) -> FrameReport {
+        *self.frames.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn limits(&self) -> BTreeMap<&'static str, u64> {
@@ -51,6 +60,8 @@ pub struct Report {
     pub to_server_bytes: u64,
     /// Bytes from the server to clients.
     pub to_client_bytes: u64,
+    /// How the frames arrived, where the observers have a framer.
+    pub frames: FrameReport,
     /// From the start to the end.
     pub duration: Duration,
     /// Events that were dropped because nobody read them in time.

@@ -146,6 +146,11 @@ impl Template {
         }
     }
 
+    /// Returns what stands for these bytes and nothing else: braces in them mean nothing.
+    pub fn literal(bytes: impl Into<Vec<u8>>) -> Template {
+        Template { encoding: Encoding::UTF_8, parts: vec![Part::Bytes(bytes.into())] }
+    }
+
     /// Tells whether it becomes the same bytes each time.
     pub fn is_constant(&self) -> bool {
         self.parts.iter().all(|part| matches!(part, Part::Text(_) | Part::Bytes(_)))

@@ -30,7 +30,7 @@ struct Ends {
 
 async fn ends() -> Ends {
     let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
-    let bus = Bus::new(Interest { data: false, talk: true, lossless: true });
+    let bus = Bus::new(Interest { data: false, talk: true, lossless: true, frames: false });
     let client = Client::new(listener.local_addr().expect("bound")).expect("good");
     let ours = client.with_observers(Observers::on_bus(&bus)).connect().await.expect("connects");
     let (peer, local) = listener.accept().expect("accepts");

@@ -4,12 +4,18 @@ use std::io;
 
 use callbox::server::{Report, Running};
 
+use super::console::{Head, Wish};
 use crate::app::App;
 use crate::exit::{self, Failure};
 use crate::signal::{Asked, Ending, Signals};
 
 /// Serves until a signal, a closed output or the last session ends it.
-pub async fn until_over(app: &App, running: Running, signals: &mut Signals) -> (Result<u8, Failure>, Option<Report>) {
+pub async fn until_over(
+    app: &App,
+    running: Running,
+    mut head: Option<&mut Head>,
+    signals: &mut Signals,
+) -> (Result<u8, Failure>, Option<Report>) {
     let mut status = app.status();
     let why = loop {
         tokio::select! {
@@ -18,6 +24,10 @@ pub async fn until_over(app: &App, running: Running, signals: &mut Signals) -> (
                 Asked::Suspend => running.suspend(),
                 Asked::Resume => running.resume(),
                 Asked::End(ending) => break Why::Signal(ending),
+            },
+            wish = wish(head.as_deref_mut(), &running) => match wish {
+                Wish::Quit => break Why::Quit,
+                Wish::Leave => return (Ok(Ending::Interrupt.code()), Some(running.snapshot().report)),
             },
             error = status.failed() => break Why::Output(error),
             report = running.finished() => {
@@ -32,10 +42,11 @@ pub async fn until_over(app: &App, running: Running, signals: &mut Signals) -> (
         biased;
         report = running.drain() => report,
         // The second one: at once.
-        ending = second(signals) => return (Ok(ending.code()), Some(running.snapshot().report)),
+        ending = second(head, &running, signals) => return (Ok(ending.code()), Some(running.snapshot().report)),
     };
     match (report, why) {
         (Err(error), _) => (Err(error.into()), Some(running.snapshot().report)),
+        (Ok(report), Why::Quit) => (Ok(exit::DONE), Some(report)),
         (Ok(report), Why::Signal(ending)) => {
             let code = if report.undrained > 0 { ending.code() } else { exit::DONE };
             (Ok(code), Some(report))
@@ -46,10 +57,23 @@ pub async fn until_over(app: &App, running: Running, signals: &mut Signals) -> (
 }
 
 enum Why {
+    Quit,
     Signal(Ending),
     Output(io::Error),
 }
 
-async fn second(signals: &mut Signals) -> Ending {
-    signals.ending().await
+/// Ends a drain: another signal, or another word from whoever sits at the console.
+async fn second(head: Option<&mut Head>, running: &Running, signals: &mut Signals) -> Ending {
+    tokio::select! {
+        biased;
+        ending = signals.ending() => ending,
+        _ = wish(head, running) => Ending::Interrupt,
+    }
+}
+
+async fn wish(head: Option<&mut Head>, running: &Running) -> Wish {
+    match head {
+        Some(head) => head.obey(running).await,
+        None => std::future::pending().await,
+    }
 }

@@ -24,6 +24,7 @@ fn report() -> SessionReport {
         to_client_bytes: 11,
         to_server_chunks: 1,
         to_client_chunks: 2,
+        frames: None,
         duration: Duration::from_millis(3),
         tcp: Some(TcpFacts {
             state: 7,

@@ -1,0 +1,84 @@
+//! How bytes become text and frames, alike on all commands that carry bytes.
+
+use callbox::checksum::Checksum;
+use callbox::frame::{Framing, MAX_FRAME_BYTES, MOST_FRAME_BYTES, Rule};
+use callbox::text::Encoding;
+use callbox::units::Size;
+use callbox::view::{Show, Timestamps};
+
+use super::values::size;
+use crate::exit::Failure;
+
+/// Frames, encodings and views.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TextArgs {
+    /// Cut the bytes into frames: none, line, crlf, delim:0x03, fixed:20, length:u16be, length:u32le+adj=-4, varint, netstring, slip, cobs, idle:50ms or json
+    #[arg(long, value_name = "SPEC", default_value = "none", help_heading = "Frames and text")]
+    pub frame: Framing,
+    /// The largest frame; a larger one ends the session
+    #[arg(long, value_name = "SIZE", value_parser = most, default_value = "1Mi", help_heading = "Frames and text")]
+    pub max_frame: Size,
+    /// Append a checksum to what is sent, verify it on received frames: crc16-modbus, crc32, sum8, xor8 or lrc
+    #[arg(long, value_name = "NAME", help_heading = "Frames and text")]
+    pub checksum: Option<Checksum>,
+    /// The encoding of text, sent and shown, such as gbk, big5, shift_jis or utf-16le
+    #[arg(long, value_name = "LABEL", default_value = "utf-8", help_heading = "Frames and text")]
+    pub encoding: Encoding,
+    /// How bytes are shown: text, hex, both (a hexdump with characters), raw or none [default: text on a terminal and in serve, else raw]
+    #[arg(long, value_name = "HOW", help_heading = "Frames and text")]
+    pub show: Option<Show>,
+    /// Put a time before each chunk or frame shown: none, clock, delta (since the one before) or relative (since the session's start)
+    #[arg(long, value_name = "WHICH", default_value = "none", help_heading = "Frames and text")]
+    pub timestamps: Timestamps,
+    /// Expand {n}, {time}, {uuid}, {random:16}, {session}, {peer} and {hex:00 ff} in the texts sent; {{ and }} are braces
+    #[arg(long, help_heading = "Frames and text")]
+    pub template: bool,
+    /// Where the randomness of {uuid} and {random:..} begins [default: drawn, and said]
+    #[arg(long, value_name = "N", help_heading = "Frames and text")]
+    pub seed: Option<u64>,
+}
+
+impl TextArgs {
+    /// Returns how the bytes are cut, with its maximum and checksum.
+    ///
+    /// # Errors
+    ///
+    /// A rule that does not go with the encoding.
+    pub fn framing(&self) -> Result<Framing, Failure> {
+        let most = usize::try_from(self.max_frame.0).unwrap_or(MOST_FRAME_BYTES);
+        let framing = self.frame.clone().with_max_bytes(most).with_checksum(self.checksum);
+        framing.check().map_err(|invalid| Failure::usage(format!("--frame: {invalid}")))?;
+        check(&framing, self.encoding)?;
+        Ok(framing)
+    }
+
+    /// Returns the seed, and whether it was drawn here and so has to be said.
+    pub fn seed(&self) -> (u64, bool) {
+        use std::hash::{BuildHasher, RandomState};
+        self.seed.map_or_else(|| (RandomState::new().hash_one(std::process::id()), true), |seed| (seed, false))
+    }
+}
+
+/// Refuses a rule about single bytes where a character has two.
+pub fn check(framing: &Framing, encoding: Encoding) -> Result<(), Failure> {
+    let (delimiter, low_first) = match (&framing.rule, encoding.name()) {
+        (Rule::Line, "utf-16le") => (r"delim:\x0a\x00", true),
+        (Rule::Line, "utf-16be") => (r"delim:\x00\x0a", false),
+        (Rule::Crlf, "utf-16le") => (r"delim:\x0d\x00\x0a\x00", true),
+        (Rule::Crlf, "utf-16be") => (r"delim:\x00\x0d\x00\x0a", false),
+        _ => return Ok(()),
+    };
+    let order = if low_first { "low" } else { "high" };
+    let message = format!(
+        "--frame {framing} looks for single bytes, and a line of {encoding} ends with two each, the {order} one first"
+    );
+    Err(Failure::usage(message).hint(format!("write --frame '{delimiter}'")))
+}
+
+fn most(text: &str) -> Result<Size, String> {
+    let size = size(text).map_err(|invalid| invalid.to_string())?;
+    match usize::try_from(size.0) {
+        Ok(1..=MOST_FRAME_BYTES) => Ok(size),
+        _ => Err(format!("a maximum is 1 to {} MiB, {} by default", MOST_FRAME_BYTES >> 20, MAX_FRAME_BYTES >> 20)),
+    }
+}

@@ -1,0 +1,79 @@
+//! The way a conversation ended, as an exit code with its reason.
+
+use callbox::direction::Role;
+use callbox::handle::talk::{Ending, Outcome};
+use callbox::pattern::Expect;
+use callbox::session::Session;
+use callbox::termination::Termination;
+use callbox::text::escape;
+
+use super::PipeArgs;
+use crate::app::App;
+use crate::exit::{self, Failure};
+
+/// Turns the way a conversation ended into an exit code.
+pub fn judge(app: &App, args: &PipeArgs, session: &Session, outcome: Outcome) -> Result<u8, Failure> {
+    let peer = match session.role() {
+        Role::Client => "server",
+        Role::Server => "client",
+    };
+    match outcome.ending {
+        Ending::ExpectMet | Ending::CountReached | Ending::Left => Ok(exit::DONE),
+        // `/reset`, and nobody else aborts.
+        Ending::Stopped(Termination::Aborted) => Ok(exit::DONE),
+        Ending::OutputClosed => {
+            if app.output.verbose > 0 {
+                app.say("nobody reads our output any more; input not yet sent is dropped");
+            }
+            Ok(exit::DONE)
+        }
+        Ending::InputFailed(error) => Err(Failure::local("read", &error)),
+        Ending::OutputFailed(error) => Err(Failure::local("write to standard output", &error)),
+        Ending::Lost(error) => Err(Failure::from(error)),
+        Ending::Stopped(Termination::Timeout) if args.expect.is_empty() => Err(Failure::new(
+            exit::TIMED_OUT,
+            format!("not done within {}", callbox::units::show_duration(args.timeout)),
+        )),
+        Ending::Stopped(Termination::FrameTooLarge | Termination::FrameMalformed) => {
+            let problem = session.frame_error().map(|error| error.to_string()).unwrap_or_default();
+            let failure = Failure::new(exit::LOST, format!("receive a frame ({}): {problem}", args.text.frame));
+            Err(match session.termination() {
+                Some(Termination::FrameTooLarge) => failure.hint("--max-frame allows larger ones, up to 64Mi"),
+                _ => failure.hint("is --frame the rule that the other side follows?"),
+            })
+        }
+        Ending::Stopped(Termination::IdleTimeout) if args.expect.is_empty() => {
+            let limit = callbox::units::show_duration(args.idle_timeout);
+            Err(Failure::new(exit::TIMED_OUT, format!("no byte in either direction for {limit}")))
+        }
+        ending => match (&outcome.expect, args.count) {
+            (Some(expect), _) if !expect.is_met() => Err(unmet(expect, &ending, peer, args)),
+            (_, Some(count)) if outcome.counted < count => {
+                let what = if args.text.frame.is_none() { "chunks" } else { "frames" };
+                let message = format!("the {peer} ended its stream after {} of {count} {what}", outcome.counted);
+                Err(Failure::new(exit::LOST, message))
+            }
+            _ => Ok(exit::DONE),
+        },
+    }
+}
+
+/// Says what was expected and what came instead.
+fn unmet(expect: &Expect, ending: &Ending, peer: &str, args: &PipeArgs) -> Failure {
+    let pattern = expect.pending().map(ToString::to_string).unwrap_or_default();
+    let until = match ending {
+        Ending::Stopped(Termination::IdleTimeout) => {
+            format!("before no byte had come or gone for {}", callbox::units::show_duration(args.idle_timeout))
+        }
+        Ending::Stopped(_) => format!("within {}", callbox::units::show_duration(args.timeout)),
+        Ending::LingerOver => "before the linger time was over".into(),
+        _ => format!("before the {peer}'s end of stream"),
+    };
+    let number =
+        if args.expect.len() > 1 { format!(" ({} of {})", expect.met() + 1, args.expect.len()) } else { String::new() };
+    let instead = match expect.tail() {
+        [] => "nothing came".to_owned(),
+        tail => format!("what came instead: \"{}\"", escape(tail)),
+    };
+    Failure::new(exit::UNMET, format!("expected \"{pattern}\"{number} and did not see it {until}; {instead}"))
+}

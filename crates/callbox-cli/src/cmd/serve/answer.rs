@@ -1,0 +1,123 @@
+//! What a server answers by itself, and how its bytes are shown: the flags put together.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use callbox::direction::Role;
+use callbox::frame::{Framing, Rule};
+use callbox::handle::answer::{Answer, Desk, What};
+use callbox::observers::Observers;
+use callbox::text::{Template, unescape_in};
+use callbox::view::Show;
+
+use super::ServeArgs;
+use super::console::Head;
+use crate::app::{App, Watched};
+use crate::console::Side;
+use crate::console::outgoing::Outgoing;
+use crate::exit::Failure;
+use crate::ui::traffic::{SharedStyle, Style};
+
+/// What the tutorial's server answers.
+const TUTORIAL_REPLY: &str = "thank you !";
+
+/// What the flags mean, put together before anything is bound.
+pub struct Plan {
+    what: What,
+    /// The answer where it is always the same.
+    constant: Option<Bytes>,
+    /// Where the console's orders go.
+    desk: Option<Arc<Desk>>,
+    framing: Framing,
+    style: SharedStyle,
+    seed: u64,
+}
+
+impl Plan {
+    /// Puts the flags together.
+    ///
+    /// # Errors
+    ///
+    /// A bad template, a character that the encoding does not have, or an answer that fits no frame.
+    pub fn of(args: &ServeArgs) -> Result<Plan, Failure> {
+        let text = &args.text;
+        let framing = text.framing()?;
+        let written = args.reply.as_deref().unwrap_or(TUTORIAL_REPLY);
+        let of = |invalid: callbox::Invalid| Failure::usage(format!("--reply: {invalid}"));
+        let (seed, _) = text.seed();
+        let (template, constant) = match text.template {
+            true => (Template::parse(written, text.encoding).map_err(of)?, None),
+            false => {
+                let bytes = unescape_in(written, text.encoding).map_err(of)?;
+                // Framed here, so that what does not fit is told before anybody connects.
+                let framed = framing.encode(&bytes).map_err(of)?;
+                (Template::literal(bytes), Some(Bytes::from(framed)))
+            }
+        };
+        let desk = args.console.console.then(Desk::new);
+        let asked = args.reply.is_some();
+        // Somebody sits there and answers.
+        let what = match (&desk, args.echo) {
+            (Some(_), true) => What::Echo,
+            (Some(_), false) if !asked => What::Nothing,
+            _ => What::Text { template, seed },
+        };
+        let style = Style {
+            show: text.show.unwrap_or(Show::Text),
+            encoding: text.encoding,
+            timestamps: text.timestamps,
+            indent: framing.rule == Rule::Json && text.show == Some(Show::Text),
+            watch: None,
+        };
+        let style = Arc::new(Mutex::new(style));
+        Ok(Plan { what, constant, desk, framing, style, seed })
+    }
+
+    /// Returns what is done with the bytes besides answering them.
+    pub fn watched(&self) -> Watched {
+        Watched {
+            style: self.style.clone(),
+            live: self.desk.is_some(),
+            framing: self.framing.clone(),
+            most_frames: None,
+            inbound: Role::Server.inbound(),
+            raw: false,
+        }
+    }
+
+    /// Says the seed, where anything is drawn from it.
+    pub fn say_seed(&self, app: &App, args: &ServeArgs) {
+        let What::Text { template, .. } = &self.what else { return };
+        if args.text.seed.is_none() && template.draws_randomness() {
+            app.say(format!("seed {}: --seed {} draws the same again", self.seed, self.seed));
+        }
+    }
+
+    /// Returns the one text that answers every chunk, where it is that simple.
+    pub fn constant(&self) -> Option<Bytes> {
+        let simple = self.framing.is_none() && self.desk.is_none();
+        if simple { self.constant.clone() } else { None }
+    }
+
+    /// Returns the handler that answers.
+    pub fn handler(&self) -> Answer {
+        let answer = Answer::new(self.what.clone()).with_framing(self.framing.clone());
+        match &self.desk {
+            Some(desk) => answer.with_desk(desk.clone()),
+            None => answer,
+        }
+    }
+
+    /// Opens the console, where there is one.
+    ///
+    /// # Errors
+    ///
+    /// The system has no thread left, or no terminal.
+    pub fn head(&self, args: &ServeArgs, observers: &Observers) -> Result<Option<Head>, Failure> {
+        let Some(desk) = &self.desk else { return Ok(None) };
+        let (framing, style) = (self.framing.clone(), self.style.clone());
+        let outgoing = Outgoing::new(Side::Serve, framing, args.console.eol, style.clone(), self.seed);
+        let head = Head::open(outgoing, desk.clone(), observers.clone(), style);
+        head.map(Some).map_err(|error| Failure::local("open the console", &error))
+    }
+}

@@ -1,0 +1,208 @@
+//! Where somebody sits who talks with every session of a server: says things to one or all, stops reading, ends.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::report::SessionId;
+use crate::session::Session;
+use crate::termination::Termination;
+
+/// Orders that may wait for one session: whoever types or repeats faster than a client reads is told.
+pub const SEAT_ORDERS: usize = 64;
+/// How much is kept of what was last received, for a list: a line of a wide terminal.
+const LAST_BYTES: usize = 256;
+
+/// What a session is told to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// Send these bytes.
+    Send(Bytes),
+    /// Stop reading: the client's window fills.
+    Pause,
+    /// Read on.
+    Resume,
+    /// Send our end of stream after what was ordered before; go on reading.
+    End,
+    /// Send our end of stream after what was ordered before, and close.
+    Close,
+}
+
+/// Why an order was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// There is no such session, or no longer.
+    Gone,
+    /// [`SEAT_ORDERS`] wait already: the client takes nothing.
+    Full,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Gone => f.write_str("there is no such session"),
+            Refused::Full => write!(f, "{SEAT_ORDERS} sends wait already, the client takes nothing"),
+        }
+    }
+}
+
+/// The open sessions of a server as the one who talks sees them.
+#[derive(Debug, Default)]
+pub struct Desk {
+    seats: Mutex<BTreeMap<SessionId, Arc<Place>>>,
+}
+
+/// One session at the desk.
+#[derive(Debug)]
+struct Place {
+    session: Session,
+    orders: mpsc::Sender<Order>,
+    paused: AtomicBool,
+    ended: AtomicBool,
+    last: Mutex<Vec<u8>>,
+}
+
+/// An open session, now.
+#[derive(Debug, Clone)]
+pub struct SeatSnapshot {
+    /// Its facts and totals.
+    pub session: Session,
+    /// Whether it was told to stop reading.
+    pub is_paused: bool,
+    /// Whether the client has ended its stream.
+    pub has_ended: bool,
+    /// The beginning of what was last received.
+    pub last: Vec<u8>,
+}
+
+impl Desk {
+    /// Makes one without sessions.
+    pub fn new() -> Arc<Desk> {
+        Arc::default()
+    }
+
+    /// Tells a session to do something.
+    ///
+    /// # Errors
+    ///
+    /// It is gone, or too much waits for it.
+    pub fn order(&self, session: SessionId, order: Order) -> Result<(), Refused> {
+        self.place(session)?.order(order)
+    }
+
+    /// Tells all sessions; returns how many took the order and how many could not.
+    pub fn order_all(&self, order: &Order) -> (usize, usize) {
+        let places: Vec<_> = self.seats().values().cloned().collect();
+        let taken = places.iter().filter(|place| place.order(order.clone()).is_ok()).count();
+        (taken, places.len() - taken)
+    }
+
+    /// Returns a way to order that waits while too much is waiting, for long sends.
+    pub fn orders(&self, session: SessionId) -> Result<mpsc::Sender<Order>, Refused> {
+        self.place(session).map(|place| place.orders.clone())
+    }
+
+    /// Aborts a session at once, whatever waits for it: its client sees a reset.
+    ///
+    /// # Errors
+    ///
+    /// It is gone.
+    pub fn reset(&self, session: SessionId) -> Result<(), Refused> {
+        self.place(session).map(|place| place.session.stop(Termination::Aborted))
+    }
+
+    /// Returns the open sessions, oldest first.
+    pub fn list(&self) -> Vec<SeatSnapshot> {
+        self.seats().values().map(|place| place.snapshot()).collect()
+    }
+
+    /// Returns the numbers of the open sessions.
+    pub fn sessions(&self) -> Vec<SessionId> {
+        self.seats().keys().copied().collect()
+    }
+
+    pub(super) fn take_seat(self: &Arc<Desk>, session: &Session) -> (Seat, mpsc::Receiver<Order>) {
+        let (orders, inbox) = mpsc::channel(SEAT_ORDERS);
+        let place = Arc::new(Place {
+            session: session.clone(),
+            orders,
+            paused: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            last: Mutex::default(),
+        });
+        self.seats().insert(session.id(), place.clone());
+        (Seat { taken: Some((self.clone(), place)), _alone: None }, inbox)
+    }
+
+    fn seats(&self) -> MutexGuard<'_, BTreeMap<SessionId, Arc<Place>>> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn place(&self, session: SessionId) -> Result<Arc<Place>, Refused> {
+        self.seats().get(&session).cloned().ok_or(Refused::Gone)
+    }
+}
+
+impl Place {
+    fn order(&self, order: Order) -> Result<(), Refused> {
+        match order {
+            Order::Pause => self.paused.store(true, Relaxed),
+            Order::Resume => self.paused.store(false, Relaxed),
+            _ => {}
+        }
+        self.orders.try_send(order).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Refused::Full,
+            mpsc::error::TrySendError::Closed(_) => Refused::Gone,
+        })
+    }
+
+    fn snapshot(&self) -> SeatSnapshot {
+        SeatSnapshot {
+            session: self.session.clone(),
+            is_paused: self.paused.load(Relaxed),
+            has_ended: self.ended.load(Relaxed),
+            last: self.last.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+}
+
+/// A session's place at a desk; given up when it is dropped.
+pub(super) struct Seat {
+    taken: Option<(Arc<Desk>, Arc<Place>)>,
+    /// Keeps the queue of a session without a desk open and empty.
+    _alone: Option<mpsc::Sender<Order>>,
+}
+
+impl Seat {
+    /// A session that nobody talks to.
+    pub(super) fn alone() -> (Seat, mpsc::Receiver<Order>) {
+        let (orders, inbox) = mpsc::channel(1);
+        (Seat { taken: None, _alone: Some(orders) }, inbox)
+    }
+
+    pub(super) fn received(&self, bytes: &[u8]) {
+        if let Some((_, place)) = &self.taken {
+            let mut last = place.last.lock().unwrap_or_else(PoisonError::into_inner);
+            last.clear();
+            last.extend_from_slice(&bytes[..bytes.len().min(LAST_BYTES)]);
+        }
+    }
+
+    pub(super) fn ended(&self) {
+        if let Some((_, place)) = &self.taken {
+            place.ended.store(true, Relaxed);
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if let Some((desk, place)) = &self.taken {
+            desk.seats().remove(&place.session.id());
+        }
+    }
+}
