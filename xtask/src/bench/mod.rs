@@ -18,6 +18,7 @@ mod rounds;
 mod sample;
 mod server;
 mod setup;
+mod show;
 mod size;
 mod start;
 mod text;
@@ -30,13 +31,14 @@ use report::{Report, Section};
 /// One group of figures.
 type Figure = fn(&setup::Setup) -> Section;
 
-const FIGURES: [(&str, Figure); 6] = [
+const FIGURES: [(&str, Figure); 7] = [
     ("echo", echo::measure),
     ("memory", memory::measure),
     ("cycle", cycle::measure),
     ("start", start::measure),
     ("size", size::measure),
     ("text", text::measure),
+    ("show", show::measure),
 ];
 
 /// Runs the recipe.

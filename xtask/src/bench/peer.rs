@@ -36,13 +36,21 @@ pub(crate) struct Peer {
     pub(crate) answer: Answer,
     /// Starts a process a connection: fewer rounds, and never many connections.
     pub(crate) forks: bool,
+    /// Its standard output is a terminal that takes far less than is written.
+    pub(crate) slow_terminal: bool,
 }
 
 impl Peer {
     /// Makes a peer of a command, a string a word.
     pub(crate) fn new(name: &'static str, command: &[&str], answer: Answer) -> Peer {
         let command = command.iter().map(|word| (*word).to_owned()).collect();
-        Peer { name, command, environment: Vec::new(), answer, forks: false }
+        Peer { name, command, environment: Vec::new(), answer, forks: false, slow_terminal: false }
+    }
+
+    /// Gives it a terminal that does not keep up.
+    pub(crate) fn on_slow_terminal(mut self) -> Peer {
+        self.slow_terminal = true;
+        self
     }
 
     /// Marks it as starting a process a connection.

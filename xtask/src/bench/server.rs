@@ -1,13 +1,18 @@
 //! A running server: started on its core, waited for, ended with this value.
 
 use std::fs::{self, File};
+use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, kill_process_group};
+
+use rustix::pty::OpenptFlags;
 
 use super::peer::Peer;
 use super::setup::Setup;
@@ -75,8 +80,13 @@ impl Server {
             |word: &String| word.replace("{port}", &port.to_string()).replace("{ready}", &ready.to_string_lossy());
         let command: Vec<String> = peer.command.iter().map(fill).collect();
         let log = File::create(&errors).map_err(|error| error.to_string())?;
+        let terminal =
+            if peer.slow_terminal { Some(slow_terminal().map_err(|error| error.to_string())?) } else { None };
         let process = Process::start(&command, setup.server_core, |command| {
             command.envs(peer.environment.iter().map(|(name, value)| (name, fill(value)))).stderr(log);
+            if let Some(terminal) = terminal {
+                command.stdout(terminal);
+            }
         })?;
         let mut server = Server { process, addr: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port) };
         let by_file = peer.command.iter().any(|word| word.contains("{ready}"));
@@ -114,6 +124,29 @@ impl Server {
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.pid())).map_or(0, Iterator::count)
     }
+}
+
+/// What a slow terminal takes at once, and how often: 64 KiB a second.
+const TAKEN_BYTES: usize = 4096;
+const TAKEN_EVERY: Duration = Duration::from_micros(62_500);
+
+/// Opens a terminal that somebody reads slowly until the programs on it are gone.
+fn slow_terminal() -> std::io::Result<OwnedFd> {
+    let screen = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+    rustix::pty::grantpt(&screen)?;
+    rustix::pty::unlockpt(&screen)?;
+    let name = rustix::pty::ptsname(&screen, Vec::new())?;
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let terminal = rustix::fs::open(name.as_c_str(), flags, Mode::empty())?;
+    std::thread::spawn(move || {
+        let mut screen = File::from(screen);
+        let mut taken = [0; TAKEN_BYTES];
+        // Reading fails when nobody has the other side open any more.
+        while screen.read(&mut taken).is_ok_and(|read| read > 0) {
+            std::thread::sleep(TAKEN_EVERY);
+        }
+    });
+    Ok(terminal)
 }
 
 fn free_port() -> std::io::Result<u16> {
