@@ -30,7 +30,7 @@ pub struct TextArgs {
     /// Put a time before each chunk or frame shown: none, clock, delta (since the one before) or relative (since the session's start)
     #[arg(long, value_name = "WHICH", default_value = "none", help_heading = "Frames and text")]
     pub timestamps: Timestamps,
-    /// Expand {n}, {time}, {uuid}, {random:16}, {session}, {peer} and {hex:00 ff} in the texts sent; {{ and }} are braces
+    /// Expand {time}, {uuid}, {random:16}, {session}, {peer}, {hex:00 ff} and, counting from 1, an n in braces in the texts sent; {{ and }} are braces
     #[arg(long, help_heading = "Frames and text")]
     pub template: bool,
     /// Where the randomness of {uuid} and {random:..} begins [default: drawn, and said]
