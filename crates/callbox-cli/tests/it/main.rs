@@ -62,6 +62,9 @@ mod explain;
 /// The tutorial's two programs, byte for byte.
 mod tutorial;
 
+/// Device protocols: Modbus against pymodbus, lines in other encodings against Python.
+mod devices;
+
 /// Thousands of clients at once.
 mod crowd;
 
