@@ -34,6 +34,11 @@ impl Steps {
         Steps { environment, tally: Tally::default(), failed: Vec::new(), skips: Skips::default() }
     }
 
+    /// Sets an environment variable for the steps to come.
+    pub(crate) fn set(&mut self, name: &'static str, value: impl Into<OsString>) {
+        self.environment.push((name, value.into()));
+    }
+
     /// Runs a command as the step `name`, passing its output on as it comes; says whether it succeeded.
     pub(crate) fn run(&mut self, name: &str, mut command: Command) -> bool {
         println!("\n== {name}");
