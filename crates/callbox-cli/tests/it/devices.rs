@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use callbox_testkit::{Callbox, Input, Process, Server, requires, skip};
+use callbox_testkit::{Callbox, Input, Process, Script, Server, requires, skip};
 
 use crate::cli::{callbox, connect, served};
 
@@ -143,6 +143,25 @@ fn a_modbus_rtu_client_takes_the_checksum_that_serve_appends() {
     server.shows("#1 > [checksum ok] 01 03 00 00 00 02 c4 0b\n");
     server.shows("#1 < [checksum ok] 01 03 04 ab cd 00 07 0a 2a\n");
     server.drains();
+}
+
+#[test]
+fn a_device_s_garbled_and_cut_answers_are_marked_and_shown_all_the_same() {
+    let (address, device) = Script::serves(|mut peer| {
+        peer.expects(b"\x01\x03\0\0\0\x02\xc4\x0b").sends(b"\x01\x03\x04\xa0\0\xa0\x01\x61\xf2").ends();
+    });
+    let words = ["--frame", "idle:20ms", "--checksum", "crc16-modbus", "--send-hex", "01 03 00 00 00 02"];
+    let client = connect(address, words).args(["--show", "hex"]).run().exited(0);
+    client.wrote("[checksum wrong] 01 03 04 a0 00 a0 01 61 f2\n");
+    device.joins();
+
+    let (address, device) = Script::serves(|mut peer| {
+        peer.expects(b"\0\x01\0\0\0\x06\x01\x03\0\0\0\x02").sends(b"\0\x01\0\0\0\x07\x01\x03\x04").ends();
+    });
+    let words = ["--frame", MODBUS, "--send-hex", "00 01 00 00 01 03 00 00 00 02", "--show", "hex", "--count", "1"];
+    let client = connect(address, words).run().exited(5).wrote("[partial] 00 01 00 00 00 07 01 03 04\n");
+    client.said("after 0 of 1 frames");
+    device.joins();
 }
 
 #[test]
