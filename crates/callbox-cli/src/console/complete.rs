@@ -1,5 +1,6 @@
 //! Tab: names of commands and files, values, sessions' numbers.
 
+use callbox::text::Encoding;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,28 +10,6 @@ use super::command::{Side, commands};
 const MOST: usize = 100;
 /// Entries of a folder looked at for them.
 const MOST_READ: usize = 10_000;
-
-/// Labels that are often wanted; every other one of the WHATWG list is as good.
-const ENCODINGS: [&str; 18] = [
-    "utf-8",
-    "gbk",
-    "gb18030",
-    "big5",
-    "shift_jis",
-    "euc-jp",
-    "iso-2022-jp",
-    "euc-kr",
-    "latin1",
-    "windows-1250",
-    "windows-1251",
-    "windows-1252",
-    "iso-8859-2",
-    "iso-8859-15",
-    "koi8-r",
-    "macintosh",
-    "utf-16le",
-    "utf-16be",
-];
 
 /// Beginnings and wholes of framings.
 const FRAMES: [&str; 20] = [
@@ -108,7 +87,7 @@ pub fn complete(line: &str, pos: usize, side: Side, sessions: &Sessions) -> (usi
     }
     let choose = |values: &[&str]| values.iter().filter(|value| value.starts_with(word)).map(|&v| v.into()).collect();
     let candidates = match name {
-        "encoding" => choose(&ENCODINGS),
+        "encoding" => choose(Encoding::NAMES),
         "frame" => choose(&FRAMES),
         "show" | "timestamps" | "eol" => choose(&entry.arguments.split('|').collect::<Vec<_>>()),
         "every" => choose(&["1s ", "off"]),

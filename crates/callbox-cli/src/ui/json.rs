@@ -105,6 +105,12 @@ impl Json {
         };
         let Some(frame) = frame else { return line };
         let line = line.number("frame", frame.number).number("frame_bytes", bytes.len() as u64);
+        // What stands before the payload may say more than its length: a transaction, a unit.
+        let before = (frame.payload.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize);
+        let line = match bytes.get(..before) {
+            Some(header) if before > 0 => line.text("header", &BASE64.encode(header)),
+            _ => line,
+        };
         let line = match frame.kind {
             FrameKind::Partial => line.raw("partial", "true"),
             FrameKind::Malformed => line.raw("malformed", "true"),

@@ -119,14 +119,14 @@ impl Encoding<'_> {
         }
         let sum = summed.len() - self.given.len();
         let with = if sum > 0 { format!(" with its checksum of {sum}") } else { String::new() };
-        let problem = format!("it has {} bytes{with}, and fixed:{bytes} frames have {bytes}", summed.len());
+        let problem = format!("it has {}{with}, and fixed:{bytes} frames have {bytes}", sized(summed.len()));
         let due = bytes - sum;
-        Err(self.invalid(problem).instead(format!("send {due} byte{}", if due == 1 { "" } else { "s" })))
+        Err(self.invalid(problem).instead(format!("send {}", sized(due))))
     }
 
     fn length(&self, field: LengthField) -> Result<Vec<u8>, Invalid> {
         let Some((before, payload)) = self.given.split_at_checked(field.offset) else {
-            let problem = format!("it has {} bytes, and {} come before the length", self.given.len(), field.offset);
+            let problem = format!("it has {}, and {} come before the length", sized(self.given.len()), field.offset);
             let instead = format!("begin it with the {} bytes before the length field", field.offset);
             return Err(self.invalid(problem).instead(instead));
         };
@@ -150,4 +150,9 @@ impl Encoding<'_> {
         let more = if shown.len() < self.given.len() { "..." } else { "" };
         Invalid::new("payload", format!("{}{more}", escape(shown)), problem)
     }
+}
+
+/// How many bytes, in words.
+fn sized(bytes: usize) -> String {
+    format!("{bytes} byte{}", if bytes == 1 { "" } else { "s" })
 }

@@ -38,6 +38,9 @@ impl Encoding {
     /// UTF-8, the default.
     pub const UTF_8: Encoding = Encoding(&encoding_rs::UTF_8_INIT);
 
+    /// Their names, for lists to choose from; the standard has more labels for each.
+    pub const NAMES: &'static [&'static str] = &NAMES;
+
     /// Tells whether this is UTF-8.
     pub fn is_utf8(self) -> bool {
         self == Encoding::UTF_8

@@ -47,14 +47,27 @@ pub fn judge(app: &App, args: &PipeArgs, session: &Session, outcome: Outcome) ->
             Err(Failure::new(exit::TIMED_OUT, format!("no byte in either direction for {limit}")))
         }
         ending => match (&outcome.expect, args.count) {
-            (Some(expect), _) if !expect.is_met() => Err(unmet(expect, &ending, peer, args)),
+            (Some(expect), _) if !expect.is_met() => Err(hurried(unmet(expect, &ending, peer, args), session, args)),
             (_, Some(count)) if outcome.counted < count => {
                 let what = if args.text.frame.is_none() { "chunks" } else { "frames" };
                 let message = format!("the {peer} ended its stream after {} of {count} {what}", outcome.counted);
-                Err(Failure::new(exit::LOST, message))
+                Err(hurried(Failure::new(exit::LOST, message), session, args))
             }
             _ => Ok(exit::DONE),
         },
+    }
+}
+
+/// Adds what may help where the peer left after our end of stream, which follows the last send.
+fn hurried(failure: Failure, session: &Session, args: &PipeArgs) -> Failure {
+    let ours = match session.role() {
+        Role::Client => Termination::ClientClosed,
+        Role::Server => Termination::ServerClosed,
+    };
+    let after_ours = session.first_end() == Some(ours) && session.termination() == Some(ours);
+    match after_ours && !args.sends.is_empty() && !args.no_shutdown {
+        true => failure.hint("our end of stream came first, and some peers leave at it; --no-shutdown keeps it back"),
+        false => failure,
     }
 }
 

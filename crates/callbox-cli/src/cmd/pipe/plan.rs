@@ -43,6 +43,14 @@ impl PipeArgs {
         let framing = text.framing()?;
         let sends = self.sends.ready(text, &framing)?;
         let parse = |pattern: &Pattern| {
+            let written = pattern.to_string();
+            if written.starts_with("re:") && !written.is_ascii() && !text.encoding.is_utf8() {
+                let problem =
+                    format!("--expect: a regex is on bytes, and \"{written}\" is not written in {}", text.encoding);
+                return Err(
+                    Failure::usage(problem).hint("write the bytes as \\xHH, or expect a text instead of a regex")
+                );
+            }
             let parsed = Pattern::parse_in(&pattern.to_string(), text.encoding);
             parsed.map_err(|invalid| Failure::usage(format!("--expect: {invalid}")))
         };
