@@ -22,7 +22,8 @@ impl FromStr for Size {
         let multiple = match multiple(unit.strip_suffix('B').unwrap_or(unit)) {
             Some(multiple) => multiple,
             None if unit.ends_with('b') => {
-                return Err(invalid(end, format!("{unit} may mean bits"), "write a capital B for bytes, as in 64kB"));
+                let problem = format!("{} may mean bits", crate::text::safe(unit));
+                return Err(invalid(end, problem, "write a capital B for bytes, as in 64kB"));
             }
             None => return Err(invalid(end, format!("unknown unit {}", crate::text::safe(unit)), ADVICE)),
         };
@@ -114,6 +115,13 @@ mod tests {
         for (text, problem) in table {
             let invalid = text.parse::<Size>().unwrap_err();
             assert!(invalid.problem.contains(problem) && invalid.instead.is_some(), "{invalid}");
+        }
+    }
+
+    #[test]
+    fn units_that_a_terminal_would_obey_are_shown_escaped() {
+        for (text, shown) in [("1\x1b[2Jb", "\\x1b[2Jb may mean bits"), ("1\u{202e}", "unknown unit \\u{202e}")] {
+            assert_eq!(text.parse::<Size>().unwrap_err().problem, shown);
         }
     }
 
