@@ -1,0 +1,47 @@
+//! The printer: a terminal obeys nothing, the edges of chunks leave no trace, what is shown on one line reads back.
+//!
+//! Input: the encoding, what becomes of lines, the chunking, then the stream.
+
+use callbox::text::{Encoding, Lines, Printer, escape, safe, unescape_in};
+
+use crate::input::{Input, chunks};
+use crate::terminal;
+
+/// Encodings in which each character is written in one way only.
+const EXACT: [&str; 6] = ["utf-8", "utf-16le", "utf-16be", "windows-1252", "koi8-r", "x-user-defined"];
+
+/// Holds for any bytes.
+pub fn body(data: &[u8]) {
+    let mut input = Input::new(data);
+    let encoding = input.encoding();
+    let lines = input.choose(&[Lines::Pass, Lines::Escape]);
+    let chosen = input.byte();
+    let bytes = input.rest();
+    let once = show(encoding, lines, &[bytes]);
+    assert_eq!(show(encoding, lines, &chunks(bytes, chosen)), once, "chunks leave no trace");
+    terminal::check(&once);
+    if lines == Lines::Pass {
+        assert!(!once.contains('\r'), "a lone one is escaped");
+        return;
+    }
+    assert!(!once.contains(char::is_control), "one line");
+    let back = unescape_in(&once, encoding);
+    if EXACT.contains(&encoding.name()) {
+        assert_eq!(back.as_deref(), Ok(bytes), "{once} in {encoding}");
+    }
+    if encoding.is_utf8() {
+        assert_eq!(escape(bytes), once);
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            assert_eq!(safe(text), once);
+        }
+    }
+}
+
+fn show(encoding: Encoding, lines: Lines, pieces: &[&[u8]]) -> String {
+    let (mut printer, mut out) = (Printer::in_encoding(lines, encoding), String::new());
+    for piece in pieces {
+        printer.push(piece, &mut out);
+    }
+    printer.finish(&mut out);
+    out
+}
