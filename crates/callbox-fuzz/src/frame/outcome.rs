@@ -98,6 +98,15 @@ fn check_frame(framing: &Framing, frame: &Found) {
     let most = framing.max_bytes.saturating_add(if frame.kind == FrameKind::Partial { delimiter } else { 0 });
     assert!(!frame.kind.is_frame() || frame.payload.len() <= most, "{frame:?} is within {most}");
     assert_eq!(frame.checksum.is_some(), framing.checksum.is_some() && frame.kind == FrameKind::Whole, "{frame:?}");
+    let mark = match framing.rule {
+        Rule::Slip => Some(0xc0),
+        Rule::Cobs => Some(0),
+        _ => None,
+    };
+    if let Some(mark) = mark {
+        let is_gap = frame.whole.iter().all(|byte| *byte == mark);
+        assert_eq!(is_gap, frame.kind == FrameKind::Gap, "marks alone are no frame: {frame:?}");
+    }
     if frame.kind == FrameKind::Malformed {
         assert!(matches!(framing.rule, Rule::Slip | Rule::Cobs), "{frame:?}");
     }
