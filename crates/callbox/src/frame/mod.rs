@@ -166,7 +166,8 @@ impl Framing {
     ///
     /// `line`, `crlf` and `delim` append the delimiter, `json` a newline, unless the payload ends with it already (one
     /// that does is taken off before a checksum is computed, and put behind it). Delimiters inside are sent as they are
-    /// and make more frames. With `length:...+offset=N` the first N bytes of the payload are those before the field,
+    /// and make more frames; so does the end of a payload that with the delimiter's first bytes makes one (`xxab` by
+    /// `delim:abab`). With `length:...+offset=N` the first N bytes of the payload are those before the field,
     /// outside of the checksum.
     ///
     /// # Errors
