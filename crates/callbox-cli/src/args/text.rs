@@ -1,7 +1,7 @@
 //! How bytes become text and frames, alike on all commands that carry bytes.
 
 use callbox::checksum::Checksum;
-use callbox::frame::{Framing, MAX_FRAME_BYTES, MOST_FRAME_BYTES, Rule};
+use callbox::frame::{Framing, MAX_FRAME_BYTES, MOST_FRAME_BYTES};
 use callbox::text::Encoding;
 use callbox::units::Size;
 use callbox::view::{Show, Timestamps};
@@ -39,17 +39,21 @@ pub struct TextArgs {
 }
 
 impl TextArgs {
-    /// Returns how the bytes are cut, with its maximum and checksum.
+    /// Returns how the bytes are cut, in the encoding.
     ///
     /// # Errors
     ///
-    /// A rule that does not go with the encoding.
+    /// A rule that can frame nothing.
     pub fn framing(&self) -> Result<Framing, Failure> {
-        let most = usize::try_from(self.max_frame.0).unwrap_or(MOST_FRAME_BYTES);
-        let framing = self.frame.clone().with_max_bytes(most).with_checksum(self.checksum);
+        let framing = self.spec();
         framing.check().map_err(|invalid| Failure::usage(format!("--frame: {invalid}")))?;
-        check(&framing, self.encoding)?;
-        Ok(framing)
+        Ok(framing.in_encoding(self.encoding))
+    }
+
+    /// Returns the same as written, with its maximum and checksum.
+    pub fn spec(&self) -> Framing {
+        let most = usize::try_from(self.max_frame.0).unwrap_or(MOST_FRAME_BYTES);
+        self.frame.clone().with_max_bytes(most).with_checksum(self.checksum)
     }
 
     /// Returns the seed, and whether it was drawn here and so has to be said.
@@ -57,22 +61,6 @@ impl TextArgs {
         use std::hash::{BuildHasher, RandomState};
         self.seed.map_or_else(|| (RandomState::new().hash_one(std::process::id()), true), |seed| (seed, false))
     }
-}
-
-/// Refuses a rule about single bytes where a character has two.
-pub fn check(framing: &Framing, encoding: Encoding) -> Result<(), Failure> {
-    let (delimiter, low_first) = match (&framing.rule, encoding.name()) {
-        (Rule::Line, "utf-16le") => (r"delim:\x0a\x00", true),
-        (Rule::Line, "utf-16be") => (r"delim:\x00\x0a", false),
-        (Rule::Crlf, "utf-16le") => (r"delim:\x0d\x00\x0a\x00", true),
-        (Rule::Crlf, "utf-16be") => (r"delim:\x00\x0d\x00\x0a", false),
-        _ => return Ok(()),
-    };
-    let order = if low_first { "low" } else { "high" };
-    let message = format!(
-        "--frame {framing} looks for single bytes, and a line of {encoding} ends with two each, the {order} one first"
-    );
-    Err(Failure::usage(message).hint(format!("write --frame '{delimiter}'")))
 }
 
 fn most(text: &str) -> Result<Size, String> {

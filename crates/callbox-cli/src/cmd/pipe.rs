@@ -180,8 +180,8 @@ impl<'a> Input<'a> {
         stream: &Stream,
     ) -> std::io::Result<Input<'a>> {
         if let Some(console) = console {
-            let (framing, style) = (plan.framing.clone(), plan.style.clone());
-            let outgoing = Outgoing::new(Side::Connect, framing, args.console.eol, style, plan.seed);
+            let style = plan.style.clone();
+            let outgoing = Outgoing::new(Side::Connect, args.text.spec(), args.console.eol, style, plan.seed);
             let (seat, chunks) = Seat::take(console, outgoing, stream)?;
             return Ok(Input { chunks, seat: Some(seat) });
         }

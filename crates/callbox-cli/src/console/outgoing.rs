@@ -12,13 +12,15 @@ use callbox::text::{Encoding, Template, safe};
 use callbox::view::{Show, Timestamps};
 
 use super::command::{self, Argument, Command, Eol, Side};
-use crate::args::check;
 use crate::ui::traffic::{SharedStyle, Style};
 
 /// What holds for the lines of a console.
 pub struct Outgoing {
     side: Side,
     encoding: Encoding,
+    /// How frames are made, as said.
+    spec: Framing,
+    /// The same in the encoding.
     framing: Framing,
     eol: Eol,
     style: SharedStyle,
@@ -36,9 +38,10 @@ pub enum Changed {
 
 impl Outgoing {
     /// Begins with what the command line says.
-    pub fn new(side: Side, framing: Framing, eol: Eol, style: SharedStyle, seed: u64) -> Outgoing {
+    pub fn new(side: Side, spec: Framing, eol: Eol, style: SharedStyle, seed: u64) -> Outgoing {
         let encoding = style.lock().unwrap_or_else(PoisonError::into_inner).encoding;
-        Outgoing { side, encoding, framing, eol, style, rng: Rng::new(seed) }
+        let framing = spec.clone().in_encoding(encoding);
+        Outgoing { side, encoding, spec, framing, eol, style, rng: Rng::new(seed) }
     }
 
     /// Carries a command out, where it is one of these.
@@ -48,7 +51,7 @@ impl Outgoing {
     /// A value that cannot be read, with its place in the line.
     pub fn change(&mut self, command: &Command) -> Option<Result<Changed, Invalid>> {
         Some(match command {
-            Command::Encoding(argument) => argument.read().and_then(|encoding| self.encode_by(argument, encoding)),
+            Command::Encoding(argument) => argument.read().map(|encoding| self.encode_by(encoding)),
             Command::Frame(argument) => argument.read().and_then(|framing| self.frame_by(argument, framing)),
             Command::Show(argument) => argument.read().map(|show: Show| {
                 self.restyle(|style| style.show = show);
@@ -145,26 +148,28 @@ impl Outgoing {
         change(&mut self.style.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn encode_by(&mut self, argument: &Argument, encoding: Encoding) -> Result<Changed, Invalid> {
-        goes_together(argument, &self.framing, encoding)?;
+    fn encode_by(&mut self, encoding: Encoding) -> Changed {
         self.encoding = encoding;
         self.restyle(|style| style.encoding = encoding);
-        Ok(Changed::Said(format!("encoding {encoding}")))
+        let said = format!("encoding {encoding}");
+        // A line ends otherwise where characters are made of two bytes.
+        let framing = self.spec.clone().in_encoding(encoding);
+        match framing == self.framing {
+            true => Changed::Said(said),
+            false => {
+                self.framing = framing;
+                Changed::Framing(self.framing.clone(), said)
+            }
+        }
     }
 
     fn frame_by(&mut self, argument: &Argument, framing: Framing) -> Result<Changed, Invalid> {
-        goes_together(argument, &framing, self.encoding)?;
         // The maximum and the checksum are the command line's.
-        let framing = framing.with_max_bytes(self.framing.max_bytes).with_checksum(self.framing.checksum);
-        framing.check().map_err(|invalid| command::within(&argument.line, argument.at, invalid))?;
-        self.framing = framing;
-        let said = format!("frames: {}", self.framing);
+        let spec = framing.with_max_bytes(self.spec.max_bytes).with_checksum(self.spec.checksum);
+        spec.check().map_err(|invalid| command::within(&argument.line, argument.at, invalid))?;
+        let said = format!("frames: {spec}");
+        self.framing = spec.clone().in_encoding(self.encoding);
+        self.spec = spec;
         Ok(Changed::Framing(self.framing.clone(), said))
     }
-}
-
-fn goes_together(argument: &Argument, framing: &Framing, encoding: Encoding) -> Result<(), Invalid> {
-    check(framing, encoding).map_err(|failure| {
-        Invalid::new("command", &argument.line, failure.message).at(argument.at).instead(failure.hints.join("; "))
-    })
 }

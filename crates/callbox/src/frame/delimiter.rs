@@ -15,12 +15,14 @@ pub(super) struct Delimiter {
     shorter: Box<[usize]>,
     /// How many bytes of the delimiter the bytes so far end with.
     matched: usize,
+    /// Matches count where they end at a multiple of this.
+    unit_bytes: usize,
     max_bytes: usize,
 }
 
 impl Delimiter {
     /// Makes one for a delimiter that is not empty.
-    pub(super) fn new(delimiter: &[u8], max_bytes: usize) -> Delimiter {
+    pub(super) fn new(delimiter: &[u8], unit_bytes: usize, max_bytes: usize) -> Delimiter {
         let mut shorter = vec![0; delimiter.len()];
         let mut matched = 0;
         for (index, byte) in delimiter.iter().enumerate().skip(1) {
@@ -28,14 +30,14 @@ impl Delimiter {
             shorter[index] = matched;
         }
         let finder = Box::new(Finder::new(delimiter).into_owned());
-        Delimiter { finder, shorter: shorter.into(), matched: 0, max_bytes }
+        Delimiter { finder, shorter: shorter.into(), matched: 0, unit_bytes: unit_bytes.max(1), max_bytes }
     }
 
     #[inline]
     pub(super) fn scan(&mut self, held: usize, new: &[u8]) -> Step {
         let len = self.shorter.len();
         let room = self.max_bytes.saturating_add(len).saturating_sub(held);
-        match self.find(&new[..new.len().min(room)]) {
+        match self.find(held, &new[..new.len().min(room)]) {
             Some(end) => {
                 self.matched = 0;
                 Step::Cut(Cut::new(end, 0, len))
@@ -50,9 +52,11 @@ impl Delimiter {
         Cut::rest(FrameKind::Partial)
     }
 
-    /// Returns where in `new` the first delimiter ends, which may have begun before.
+    /// Returns where in `new` the first delimiter ends, which may have begun in the `held` bytes before.
     #[inline]
-    fn find(&mut self, new: &[u8]) -> Option<usize> {
+    fn find(&mut self, held: usize, new: &[u8]) -> Option<usize> {
+        let unit_bytes = self.unit_bytes;
+        let counts = |end: usize| unit_bytes == 1 || (held + end).is_multiple_of(unit_bytes);
         let delimiter = self.finder.needle();
         let mut at = 0;
         // What began in an earlier chunk comes first.
@@ -60,17 +64,27 @@ impl Delimiter {
             self.matched = advance(delimiter, &self.shorter, self.matched, *new.get(at)?);
             at += 1;
             if self.matched == delimiter.len() {
-                return Some(at);
+                if counts(at) {
+                    return Some(at);
+                }
+                self.matched = self.shorter[self.matched - 1];
             }
         }
-        let from = at - self.matched;
-        if let Some(start) = self.finder.find(&new[from..]) {
-            return Some(from + start + delimiter.len());
+        let mut from = at - self.matched;
+        while let Some(start) = self.finder.find(&new[from..]) {
+            if counts(from + start + delimiter.len()) {
+                return Some(from + start + delimiter.len());
+            }
+            from += start + 1;
         }
         self.matched = 0;
         let last = new.len().saturating_sub(delimiter.len() - 1).max(from);
         for byte in &new[last..] {
             self.matched = advance(delimiter, &self.shorter, self.matched, *byte);
+            if self.matched == delimiter.len() {
+                // It was found above, and does not count.
+                self.matched = self.shorter[self.matched - 1];
+            }
         }
         None
     }
@@ -101,21 +115,35 @@ mod tests {
             (b"aa", b"aaa", 2),
         ] {
             for cut in 0..end {
-                let mut search = Delimiter::new(delimiter, 100);
-                assert_eq!(search.find(&bytes[..cut]), None, "{cut}");
-                assert_eq!(search.find(&bytes[cut..]), Some(end - cut), "{cut}");
+                let mut search = Delimiter::new(delimiter, 1, 100);
+                assert_eq!(search.find(0, &bytes[..cut]), None, "{cut}");
+                assert_eq!(search.find(cut, &bytes[cut..]), Some(end - cut), "{cut}");
             }
         }
     }
 
     proptest! {
         #[test]
+        fn in_units_of_two_only_what_ends_at_an_even_place_counts(
+            text in "[ab]{0,40}",
+            delimiter in "[ab]{2}|[ab]{4}",
+            cut in 0usize..40,
+        ) {
+            let mut search = Delimiter::new(delimiter.as_bytes(), 2, 1000);
+            let (first, second) = text.as_bytes().split_at(cut.min(text.len()));
+            let found = search.find(0, first).or_else(|| Some(first.len() + search.find(first.len(), second)?));
+            let ends = (delimiter.len()..=text.len()).step_by(2);
+            let expected = ends.into_iter().find(|&end| text[..end].ends_with(&delimiter));
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
         fn any_chunking_finds_what_plain_search_finds(
             text in "[ab]{0,40}",
             delimiter in "[ab]{1,5}",
             sizes in prop::collection::vec(1usize..6, 1..5),
         ) {
-            let mut search = Delimiter::new(delimiter.as_bytes(), 1000);
+            let mut search = Delimiter::new(delimiter.as_bytes(), 1, 1000);
             let mut rest = text.as_bytes();
             let mut found = None;
             for size in sizes.iter().cycle() {
@@ -123,7 +151,7 @@ mod tests {
                     break;
                 }
                 let (chunk, after) = rest.split_at((*size).min(rest.len()));
-                if let Some(end) = search.find(chunk) {
+                if let Some(end) = search.find(text.len() - rest.len(), chunk) {
                     found = Some(text.len() - rest.len() + end);
                     break;
                 }

@@ -85,7 +85,8 @@ impl Encoding<'_> {
 
     fn ended(&self, payload: &[u8], delimiter: &[u8]) -> Result<Vec<u8>, Invalid> {
         // A delimiter that the payload ends with is the frame's; a checksum belongs before it.
-        let payload = payload.strip_suffix(delimiter).unwrap_or(payload);
+        let ends = |bare: &&[u8]| bare.len().is_multiple_of(self.framing.unit_bytes);
+        let payload = payload.strip_suffix(delimiter).filter(ends).unwrap_or(payload);
         let mut sent = self.summed(payload);
         sent.extend_from_slice(delimiter);
         // Delimiters inside make more frames, and the maximum is that of each.
@@ -99,7 +100,8 @@ impl Encoding<'_> {
     /// Tells whether a framer would find one of the frames too long.
     fn is_refused(&self, sent: &[u8], delimiter: &[u8]) -> bool {
         let max_bytes = self.framing.max_bytes;
-        let (mut json, mut ended) = (Json::new(max_bytes), Delimiter::new(delimiter, max_bytes));
+        let (mut json, mut ended) =
+            (Json::new(max_bytes), Delimiter::new(delimiter, self.framing.unit_bytes, max_bytes));
         let mut rest = sent;
         while !rest.is_empty() {
             let step = if self.framing.rule == Rule::Json { json.scan(rest) } else { ended.scan(0, rest) };

@@ -102,6 +102,9 @@ pub struct Framing {
     ///
     /// Only whole frames are checked; with `none` nothing is, since a chunk may end anywhere.
     pub checksum: Option<Checksum>,
+    /// Delimiters count where they begin at a multiple of so many bytes: 1, or 2 in text whose characters are made of two
+    /// ([`in_encoding`](Framing::in_encoding)).
+    pub unit_bytes: usize,
 }
 
 /// Where frames begin and end.
@@ -142,7 +145,7 @@ impl Framing {
 
     /// Returns the framing by `rule`, with the default maximum and no checksum.
     pub fn new(rule: Rule) -> Framing {
-        Framing { rule, max_bytes: MAX_FRAME_BYTES, checksum: None }
+        Framing { rule, max_bytes: MAX_FRAME_BYTES, checksum: None, unit_bytes: 1 }
     }
 
     /// Tells whether chunks pass as they come.
@@ -160,6 +163,23 @@ impl Framing {
     #[must_use]
     pub fn with_checksum(self, checksum: Option<Checksum>) -> Framing {
         Framing { checksum, ..self }
+    }
+
+    /// Returns the same for text in an encoding: in UTF-16 a line ends with two bytes (`\x0a\x00` or `\x00\x0a`), and a
+    /// delimiter counts only where a character may begin.
+    #[must_use]
+    pub fn in_encoding(self, encoding: crate::text::Encoding) -> Framing {
+        let unit_bytes = encoding.unit_bytes();
+        if unit_bytes == 1 {
+            return Framing { unit_bytes, ..self };
+        }
+        let ended = |text: &str| encoding.encode(text).map(|bytes| Rule::Delimiter(bytes.into()));
+        let rule = match self.rule {
+            Rule::Line => ended("\n").unwrap_or(Rule::Line),
+            Rule::Crlf => ended("\r\n").unwrap_or(Rule::Crlf),
+            rule => rule,
+        };
+        Framing { rule, unit_bytes, ..self }
     }
 
     /// Returns the bytes to send for one payload: checksum appended, then framed.

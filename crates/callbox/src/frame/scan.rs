@@ -127,8 +127,8 @@ impl Scan {
         match &framing.rule {
             Rule::None => Scan::None,
             Rule::Line => Scan::Line(Line::new(max)),
-            Rule::Crlf => Scan::Delimiter(Delimiter::new(b"\r\n", max)),
-            Rule::Delimiter(delimiter) => Scan::Delimiter(Delimiter::new(delimiter, max)),
+            Rule::Crlf => Scan::Delimiter(Delimiter::new(b"\r\n", framing.unit_bytes, max)),
+            Rule::Delimiter(delimiter) => Scan::Delimiter(Delimiter::new(delimiter, framing.unit_bytes, max)),
             Rule::Fixed(bytes) => Scan::Fixed(Fixed::new(*bytes)),
             Rule::Length(field) => Scan::Length(Length::new(*field, max)),
             Rule::Varint => Scan::Varint(Varint::new(max)),

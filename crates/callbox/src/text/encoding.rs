@@ -41,6 +41,11 @@ impl Encoding {
     /// Their names, for lists to choose from; the standard has more labels for each.
     pub const NAMES: &'static [&'static str] = &NAMES;
 
+    /// Returns how many bytes make a unit of its characters: 2 in UTF-16, else 1.
+    pub fn unit_bytes(self) -> usize {
+        if self.0 == encoding_rs::UTF_16LE || self.0 == encoding_rs::UTF_16BE { 2 } else { 1 }
+    }
+
     /// Tells whether this is UTF-8.
     pub fn is_utf8(self) -> bool {
         self == Encoding::UTF_8

@@ -115,8 +115,8 @@ impl Plan {
     /// The system has no thread left, or no terminal.
     pub fn head(&self, args: &ServeArgs, observers: &Observers) -> Result<Option<Head>, Failure> {
         let Some(desk) = &self.desk else { return Ok(None) };
-        let (framing, style) = (self.framing.clone(), self.style.clone());
-        let outgoing = Outgoing::new(Side::Serve, framing, args.console.eol, style.clone(), self.seed);
+        let style = self.style.clone();
+        let outgoing = Outgoing::new(Side::Serve, args.text.spec(), args.console.eol, style.clone(), self.seed);
         let head = Head::open(outgoing, desk.clone(), observers.clone(), style);
         head.map(Some).map_err(|error| Failure::local("open the console", &error))
     }
