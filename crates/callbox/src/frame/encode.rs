@@ -89,9 +89,13 @@ impl Encoding<'_> {
         let payload = payload.strip_suffix(delimiter).filter(ends).unwrap_or(payload);
         let mut sent = self.summed(payload);
         sent.extend_from_slice(delimiter);
+        // A newline after an unfinished JSON value is one more byte of it.
+        let bare = if self.framing.rule == Rule::Json { sent.len() } else { sent.len() - delimiter.len() };
         // Delimiters inside make more frames, and the maximum is that of each.
-        if sent.len() - delimiter.len() > self.framing.max_bytes && self.is_refused(&sent, delimiter) {
-            sent.truncate(sent.len() - delimiter.len());
+        if bare > self.framing.max_bytes && self.is_refused(&sent, delimiter) {
+            if sent.len() - delimiter.len() > self.framing.max_bytes {
+                sent.truncate(sent.len() - delimiter.len());
+            }
             return self.fitting(sent);
         }
         Ok(sent)

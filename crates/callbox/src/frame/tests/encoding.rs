@@ -159,3 +159,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_unfinished_json_value_is_refused_where_its_newline_does_not_fit() {
+    let framing = "json".parse::<Framing>().expect("good").with_max_bytes(5);
+    assert_eq!(framing.encode(b"[123]").as_deref(), Ok(&b"[123]\n"[..]));
+    assert!(framing.encode(b"[1234").is_err());
+}
