@@ -92,7 +92,8 @@ const OTHERS_FLAGS: [&str; 11] = [
 #[test]
 fn every_flag_that_a_page_names_exists() {
     let flags = command_line_page();
-    let reference = ["exit-codes.md", "events.md", "limits.md"].map(|name| format!("docs/reference/{name}"));
+    let reference = ["exit-codes.md", "events.md", "limits.md", "frames.md", "text.md", "console.md", "explain.md"]
+        .map(|name| format!("docs/reference/{name}"));
     for path in
         ["README.md", "README.zh-CN.md", "SECURITY.md", "CHANGELOG.md"].map(str::to_owned).iter().chain(&reference)
     {

@@ -6,7 +6,7 @@
 //!   limits, timeouts and the orderly end.
 //! - A [`Handler`] is async code that talks on one [`Stream`], for example a closure. It never knows whether the stream
 //!   was dialled or accepted, so the same one plays either side. [`handle`] has ready ones: echo, reply, discard,
-//!   generate, exec.
+//!   generate, exec, and one that answers frames.
 //! - *Observers* watch without taking part: [events](event::Event) on a [bus](bus::Bus), exact [meters](meter::Meter),
 //!   [taps](tap::Tap) that see every byte. No handler knows of them.
 //!
@@ -66,6 +66,35 @@
 //! # }
 //! ```
 //!
+//! # Frames
+//!
+//! TCP has no messages, so where one ends is agreed between the two sides. A [`Framing`](frame::Framing) is that rule,
+//! written as in the binary's `--frame`: `line`, `length:u16be`, `json` and [others](frame). It makes what is sent; a
+//! [`FrameReader`](net::framed::FrameReader) receives frame by frame, however the bytes arrive.
+//!
+//! ```
+//! use callbox::frame::Framing;
+//! use callbox::net::framed::FrameReader;
+//! # use callbox::{Result, Stream};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<()> {
+//! let framing: Framing = "length:u16be".parse()?;
+//! assert_eq!(framing.encode(b"hello")?, b"\0\x05hello");
+//!
+//! # let (mut client, stream) = Stream::pair();
+//! # client.write_all(b"\0\x05hello\0\x02yo").await?;
+//! # client.shutdown().await?;
+//! let (reader, _writer) = stream.split();
+//! let mut frames = FrameReader::new(reader, &framing);
+//! while let Some(frame) = frames.next().await? {
+//!     println!("received {}", frame.payload.escape_ascii());
+//! #   assert!(frame.payload == "hello" || frame.payload == "yo");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Plain tests
 //!
 //! [`fixture`] has the same for `#[test]`s without a runtime of their own: a server whose drop closes and joins it, and
@@ -84,7 +113,8 @@
 //!
 //! - **End of stream is not close.** Each direction of a [`Stream`] ends by itself, and a reset is never reported as an
 //!   end of stream.
-//! - **Chunks mean nothing.** Two sends may arrive as one and one as two; only the bytes and their order count.
+//! - **Chunks mean nothing.** Two sends may arrive as one and one as two; only the bytes and their order count. Frames
+//!   are the same in any chunking.
 //! - **Closing destroys nothing.** What was sent before a handler returned arrives, even when the peer goes on sending.
 //! - **Numbers are exact.** Totals come from meters at the stream's edge, never from events, which may be lost and are
 //!   then counted.
