@@ -4,7 +4,6 @@ mod app;
 mod args;
 mod cli;
 mod cmd;
-#[allow(dead_code, reason = "the commands are about to open consoles")]
 mod console;
 mod exit;
 mod explain;

@@ -67,6 +67,10 @@ fn most(text: &str) -> Result<Size, String> {
     let size = size(text).map_err(|invalid| invalid.to_string())?;
     match usize::try_from(size.0) {
         Ok(1..=MOST_FRAME_BYTES) => Ok(size),
-        _ => Err(format!("a maximum is 1 to {} MiB, {} by default", MOST_FRAME_BYTES >> 20, MAX_FRAME_BYTES >> 20)),
+        _ => Err(format!(
+            "a maximum is 1 byte to {} MiB, {} MiB by default",
+            MOST_FRAME_BYTES >> 20,
+            MAX_FRAME_BYTES >> 20
+        )),
     }
 }

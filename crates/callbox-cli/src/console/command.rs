@@ -308,11 +308,21 @@ fn nearest(name: &str, side: Side) -> Option<&'static Entry> {
     let begun = commands(side).find(|entry| entry.name.starts_with(name));
     let close = || {
         commands(side)
-            .map(|entry| (distance(name, entry.name), entry))
-            .filter(|(off, _)| *off <= LETTERS_OFF && *off < letters)
+            .map(|entry| (off(name, entry.name), entry))
+            .filter(|(off, _)| *off <= LETTERS_OFF && *off * 2 <= letters)
             .min_by_key(|(off, _)| *off)
     };
     begun.or_else(|| close().map(|(_, entry)| entry))
+}
+
+/// How far a slip is from a name: swapped letters are one slip.
+fn off(slip: &str, name: &str) -> usize {
+    let sorted = |text: &str| {
+        let mut letters: Vec<char> = text.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    if slip != name && sorted(slip) == sorted(name) { 1 } else { distance(slip, name) }
 }
 
 /// Levenshtein: insertions, deletions and replacements from one name to the other.

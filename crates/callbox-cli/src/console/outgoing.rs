@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use callbox::Invalid;
-use callbox::frame::Framing;
+use callbox::frame::{Framing, Rule};
 use callbox::rng::Rng;
 use callbox::text::template::Facts;
 use callbox::text::{Encoding, Template, safe};
@@ -54,7 +54,7 @@ impl Outgoing {
             Command::Encoding(argument) => argument.read().map(|encoding| self.encode_by(encoding)),
             Command::Frame(argument) => argument.read().and_then(|framing| self.frame_by(argument, framing)),
             Command::Show(argument) => argument.read().map(|show: Show| {
-                self.restyle(|style| style.show = show);
+                self.restyle(|style| (style.show, style.asked) = (show, show == Show::Text));
                 Changed::Said(format!("showing {show}"))
             }),
             Command::Timestamps(argument) => argument.read().map(|timestamps: Timestamps| {
@@ -169,6 +169,7 @@ impl Outgoing {
         spec.check().map_err(|invalid| command::within(&argument.line, argument.at, invalid))?;
         let said = format!("frames: {spec}");
         self.framing = spec.clone().in_encoding(self.encoding);
+        self.restyle(|style| style.json = spec.rule == Rule::Json);
         self.spec = spec;
         Ok(Changed::Framing(self.framing.clone(), said))
     }

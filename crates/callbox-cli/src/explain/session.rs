@@ -76,7 +76,7 @@ fn ending(report: &SessionReport) -> Both {
 fn reason(termination: Termination) -> Both {
     match termination {
         Termination::CountReached => {
-            both!("as many chunks as asked for had come (--count)", "已收到所要求的块数（--count）")
+            both!("as many chunks or frames as asked for had come (--count)", "已收到所要求的块数或帧数（--count）")
         }
         Termination::ExpectMet => both!("what was expected had come (--expect)", "期待的内容已经收到（--expect）"),
         Termination::LingerOver => both!(
@@ -222,9 +222,9 @@ fn framed(arrivals: &Arrivals) -> Both {
     let s = plural(*frames);
     match (frames, split + merged) {
         (0, _) => "".into(),
-        (_, 0) => both!(", which were {frames} frame{s}", "，{frames} 帧"),
+        (_, 0) => both!(", which were {frames} frame{s},", "，{frames} 帧"),
         _ => both!(
-            ", which were {frames} frame{s} ({split} split over chunks, {merged} merged in one)",
+            ", which were {frames} frame{s} ({split} split over chunks, {merged} merged in one),",
             "，{frames} 帧：{split} 帧被拆开，{merged} 帧粘在一起"
         ),
     }

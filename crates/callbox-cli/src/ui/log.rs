@@ -86,7 +86,7 @@ impl Log {
             Event::Refused { peer, reason } if talk => {
                 self.say_at_most(&format!("refused a connection: {}", reason.name()), &format!(" from {peer}"));
             }
-            Event::Suspended if talk => self.say("suspended: no new connections; SIGUSR2 resumes"),
+            Event::Suspended if talk => self.say("suspended: no new connections; SIGUSR2 or /accept resumes"),
             Event::Resumed if talk => self.say("resumed"),
             Event::Draining { sessions } if talk => {
                 self.say(&format!(

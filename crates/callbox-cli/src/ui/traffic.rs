@@ -32,8 +32,10 @@ pub struct Style {
     pub encoding: Encoding,
     /// Before each item.
     pub timestamps: Timestamps,
-    /// JSON values on several lines.
-    pub indent: bool,
+    /// Somebody asked for text, and not for want of another view.
+    pub asked: bool,
+    /// Frames are JSON values, which are then shown on several lines.
+    pub json: bool,
     /// Only this session, where one is watched.
     pub watch: Option<SessionId>,
 }
@@ -63,8 +65,8 @@ pub struct Traffic {
     seen: Style,
     place: Place,
     lanes: HashMap<(SessionId, Direction), Lane>,
-    started: HashMap<SessionId, Instant>,
-    stamper: Stamper,
+    /// When each session began, and its times.
+    started: HashMap<SessionId, (Instant, Stamper)>,
     /// The same moment by both clocks: events carry the one that cannot jump.
     origin: (Instant, SystemTime),
     text: String,
@@ -91,7 +93,6 @@ impl Traffic {
     pub fn new(style: SharedStyle, place: Place) -> Traffic {
         let seen = lock(&style);
         Traffic {
-            stamper: Stamper::new(seen.timestamps),
             style,
             seen,
             place,
@@ -118,7 +119,7 @@ impl Traffic {
         if self.started.len() >= MAX_REMEMBERED {
             self.started.clear();
         }
-        self.started.insert(session, at);
+        self.started.insert(session, (at, Stamper::new(self.seen.timestamps)));
     }
 
     /// Appends a chunk or frame to `out`.
@@ -193,7 +194,7 @@ impl Traffic {
             self.end(session, direction, out);
         }
         if style.timestamps != self.seen.timestamps {
-            self.stamper = Stamper::new(style.timestamps);
+            self.started.values_mut().for_each(|(_, stamper)| *stamper = Stamper::new(style.timestamps));
         }
         self.seen = style;
     }
@@ -233,7 +234,8 @@ impl Traffic {
             self.text = text;
             return;
         };
-        let indented = if self.seen.indent { json::indent(&frame.payload) } else { None };
+        let indents = self.seen.asked && self.seen.json;
+        let indented = if indents { json::indent(&frame.payload) } else { None };
         let encoding = self.seen.encoding;
         match indented {
             // Indented by bytes, so in an encoding whose brackets and quotes are ASCII.
@@ -297,8 +299,10 @@ impl Traffic {
             Some(since) => self.origin.1 + since,
             None => self.origin.1 - self.origin.0.duration_since(item.at),
         };
-        let started = self.started.get(&item.session).unwrap_or(&self.origin.0);
-        self.stamper.stamp(wall, item.at.saturating_duration_since(*started), out);
+        let (origin, timestamps) = (self.origin.0, self.seen.timestamps);
+        let begun = || (origin, Stamper::new(timestamps));
+        let (started, stamper) = self.started.entry(item.session).or_insert_with(begun);
+        stamper.stamp(wall, item.at.saturating_duration_since(*started), out);
         self.prefix(item.session, item.direction, out);
         if let Some(frame) = item.frame {
             out.extend_from_slice(marks(frame).as_bytes());

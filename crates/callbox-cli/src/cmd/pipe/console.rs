@@ -196,10 +196,9 @@ impl<'a> Seat<'a> {
         }
         if let Some(tcp) = self.probe.tcp() {
             text.push_str(&format!(
-                "\nround trip {}, {} sent again, {} B acknowledged",
+                "\nround trip {}, {} sent again",
                 show_duration(tcp.round_trip),
-                tcp.retransmissions,
-                tcp.acknowledged_bytes
+                tcp.retransmissions
             ));
         }
         text

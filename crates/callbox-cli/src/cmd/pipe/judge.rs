@@ -1,11 +1,12 @@
 //! The way a conversation ended, as an exit code with its reason.
 
 use callbox::direction::Role;
+use callbox::error::{Error, Kind};
 use callbox::handle::talk::{Ending, Outcome};
 use callbox::pattern::Expect;
 use callbox::session::Session;
 use callbox::termination::Termination;
-use callbox::text::escape;
+use callbox::text::{Lines, Printer};
 
 use super::PipeArgs;
 use crate::app::App;
@@ -17,6 +18,9 @@ pub fn judge(app: &App, args: &PipeArgs, session: &Session, outcome: Outcome) ->
         Role::Client => "server",
         Role::Server => "client",
     };
+    if let Some(failure) = no_frame(args, session) {
+        return Err(failure);
+    }
     match outcome.ending {
         Ending::ExpectMet | Ending::CountReached | Ending::Left => Ok(exit::DONE),
         // `/reset`, and nobody else aborts.
@@ -34,14 +38,6 @@ pub fn judge(app: &App, args: &PipeArgs, session: &Session, outcome: Outcome) ->
             exit::TIMED_OUT,
             format!("not done within {}", callbox::units::show_duration(args.timeout)),
         )),
-        Ending::Stopped(Termination::FrameTooLarge | Termination::FrameMalformed) => {
-            let problem = session.frame_error().map(|error| error.to_string()).unwrap_or_default();
-            let failure = Failure::new(exit::LOST, format!("receive a frame ({}): {problem}", args.text.frame));
-            Err(match session.termination() {
-                Some(Termination::FrameTooLarge) => failure.hint("--max-frame allows larger ones, up to 64Mi"),
-                _ => failure.hint("is --frame the rule that the other side follows?"),
-            })
-        }
         Ending::Stopped(Termination::IdleTimeout) if args.expect.is_empty() => {
             let limit = callbox::units::show_duration(args.idle_timeout);
             Err(Failure::new(exit::TIMED_OUT, format!("no byte in either direction for {limit}")))
@@ -56,6 +52,18 @@ pub fn judge(app: &App, args: &PipeArgs, session: &Session, outcome: Outcome) ->
             _ => Ok(exit::DONE),
         },
     }
+}
+
+/// Says so where the session ended because what came is no frame, whatever else happened meanwhile.
+fn no_frame(args: &PipeArgs, session: &Session) -> Option<Failure> {
+    let (kind, hint) = match session.stopped()? {
+        Termination::FrameTooLarge => (Kind::FrameTooLarge, "--max-frame allows larger ones, up to 64Mi"),
+        Termination::FrameMalformed => (Kind::FrameMalformed, "is --frame the rule that the other side follows?"),
+        _ => return None,
+    };
+    let problem = session.frame_error().map(|error| error.to_string()).unwrap_or_default();
+    let error = Error::new("read", kind, format!("{problem} ({})", args.text.frame)).at(session.peer());
+    Some(Failure::from(error).hint(hint))
 }
 
 /// Adds what may help where the peer left after our end of stream, which follows the last send.
@@ -86,7 +94,12 @@ fn unmet(expect: &Expect, ending: &Ending, peer: &str, args: &PipeArgs) -> Failu
         if args.expect.len() > 1 { format!(" ({} of {})", expect.met() + 1, args.expect.len()) } else { String::new() };
     let instead = match expect.tail() {
         [] => "nothing came".to_owned(),
-        tail => format!("what came instead: \"{}\"", escape(tail)),
+        tail => {
+            let (mut printer, mut text) = (Printer::in_encoding(Lines::Escape, args.text.encoding), String::new());
+            printer.push(tail, &mut text);
+            printer.finish(&mut text);
+            format!("what came instead: \"{text}\"")
+        }
     };
     Failure::new(exit::UNMET, format!("expected \"{pattern}\"{number} and did not see it {until}; {instead}"))
 }

@@ -60,7 +60,8 @@ impl PipeArgs {
             show,
             encoding: text.encoding,
             timestamps: text.timestamps,
-            indent: framing.rule == Rule::Json && text.show == Some(Show::Text),
+            asked: text.show == Some(Show::Text),
+            json: framing.rule == Rule::Json,
             watch: None,
         };
         let (seed, _) = text.seed();
@@ -70,7 +71,8 @@ impl PipeArgs {
         }
         let by_hand = self.input_is_terminal() && App::stdout_is_terminal() && !output.json && show != Show::Raw;
         let console = self.console.console || (by_hand && !self.console.no_console);
-        let raw = show == Show::Raw && !(console && App::stdout_is_terminal());
+        // What a console may change goes through events.
+        let raw = show == Show::Raw && !console;
         let style = Arc::new(Mutex::new(style));
         Ok(Plan { framing, sends, expect, seed, raw, style, console })
     }

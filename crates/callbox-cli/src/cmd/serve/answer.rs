@@ -66,7 +66,8 @@ impl Plan {
             show: text.show.unwrap_or(Show::Text),
             encoding: text.encoding,
             timestamps: text.timestamps,
-            indent: framing.rule == Rule::Json && text.show == Some(Show::Text),
+            asked: text.show == Some(Show::Text),
+            json: framing.rule == Rule::Json,
             watch: None,
         };
         let style = Arc::new(Mutex::new(style));

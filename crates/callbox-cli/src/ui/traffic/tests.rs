@@ -3,7 +3,8 @@
 use super::*;
 
 fn traffic(show: Show, place: Place) -> Traffic {
-    let style = Style { show, encoding: Encoding::UTF_8, timestamps: Timestamps::None, indent: false, watch: None };
+    let style =
+        Style { show, encoding: Encoding::UTF_8, timestamps: Timestamps::None, asked: false, json: false, watch: None };
     Traffic::new(Arc::new(Mutex::new(style)), place)
 }
 
@@ -90,4 +91,31 @@ fn a_changed_style_holds_from_the_next_item_on() {
     traffic.style.lock().expect("not poisoned").show = Show::Raw;
     traffic.show(Instant::now(), SessionId(1), Direction::ToClient, (b"\x1b", None), &mut out);
     assert_eq!(out, b"\\xe5\\xa5\x1b");
+}
+
+#[test]
+fn a_delta_is_since_the_item_before_of_the_same_session() {
+    let mut traffic = traffic(Show::Text, SERVER);
+    traffic.style.lock().expect("not poisoned").timestamps = Timestamps::Delta;
+    let start = Instant::now();
+    let at = |millis| start + std::time::Duration::from_millis(millis);
+    let mut out = Vec::new();
+    traffic.begin(SessionId(1), at(0));
+    traffic.begin(SessionId(2), at(1_100));
+    for (millis, session) in [(1_000, 1), (1_200, 2), (1_300, 1)] {
+        traffic.show(at(millis), SessionId(session), Direction::ToServer, (b"x", None), &mut out);
+    }
+    let out = String::from_utf8(out).expect("text");
+    assert_eq!(out, "+1.000000 #1 > x\n+0.100000 #2 > x\n+0.300000 #1 > x\n");
+}
+
+#[test]
+fn json_is_indented_where_somebody_asked_for_text() {
+    let json = || [(&b"{\"a\":[1]}"[..], frame(b"{\"a\":[1]}", FrameKind::Whole))];
+    let plain = traffic(Show::Text, SERVER);
+    plain.style.lock().expect("not poisoned").json = true;
+    assert_eq!(shown(plain, Direction::ToServer, &json()).lines().count(), 1);
+    let asked = traffic(Show::Text, SERVER);
+    *asked.style.lock().expect("not poisoned") = Style { asked: true, json: true, ..asked.seen.clone() };
+    assert_eq!(shown(asked, Direction::ToServer, &json()).lines().count(), 5);
 }
