@@ -240,13 +240,14 @@ async fn converse(
     let talking = talk(stream, chunks, output, terms);
     // One future for the whole time: a line that is being carried out must not be dropped.
     let obeying = async {
-        match &mut seat {
-            Some(seat) => seat.obey().await,
-            None => std::future::pending().await,
+        let Some(seat) = &mut seat else { return std::future::pending().await };
+        // After a wish to quit there may still be one to leave at once.
+        while seat.obey().await == Wish::Quit {
+            leave.notify_one();
         }
     };
     tokio::pin!(talking, obeying);
-    let mut wished = false;
+    let mut left = false;
     let mut signalled = None;
     // What has come is written before a run ends; an output that takes nothing must not hold it for ever.
     let mut grace = None;
@@ -261,15 +262,10 @@ async fn converse(
                 signalled = Some(ending);
                 session.stop(Termination::Signal);
             }
-            wish = &mut obeying, if !wished => {
-                wished = true;
-                match wish {
-                    Wish::Quit => leave.notify_one(),
-                    Wish::Leave => {
-                        signalled = Some(signal::Ending::Interrupt);
-                        session.stop(Termination::Signal);
-                    }
-                }
+            () = &mut obeying, if !left => {
+                left = true;
+                signalled = Some(signal::Ending::Interrupt);
+                session.stop(Termination::Signal);
             }
             () = until(deadline), if session.stopped().is_none() => {
                 session.stop(Termination::Timeout);

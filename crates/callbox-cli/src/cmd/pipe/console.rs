@@ -31,7 +31,7 @@ const FILE_BYTES: usize = 64 * 1024;
 /// What the console asks of the whole command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
-    /// `/quit`: our end of stream, then leave.
+    /// `/quit`: what is queued, our end of stream, then leave. There may be more wishes.
     Quit,
     /// Ctrl-C twice.
     Leave,
@@ -87,7 +87,11 @@ impl<'a> Seat<'a> {
         loop {
             match self.console.next().await {
                 Typed::Line(line) => match command::parse_bytes(&line, Side::Connect) {
-                    Ok(Some(Command::Quit)) => return Wish::Quit,
+                    Ok(Some(Command::Quit)) => {
+                        // What was typed before it is sent first.
+                        self.end();
+                        return Wish::Quit;
+                    }
                     Ok(Some(command)) => {
                         if let Err(invalid) = self.carry_out(command).await {
                             self.voice.say(format!("callbox: {invalid}"));
