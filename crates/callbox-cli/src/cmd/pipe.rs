@@ -127,7 +127,7 @@ pub async fn run(
     if args.text.seed.is_none() && plan.draws_randomness() {
         app.say(format!("seed {}: --seed {} draws the same again", plan.seed, plan.seed));
     }
-    let result = match Input::open(args, plan, console.as_mut(), &stream) {
+    let result = match Input::open(args, plan, console.as_mut(), (&stream, app.output.json)) {
         Ok(input) => carry(app, (args, plan), (stream, input), signals, deadline).await,
         Err(error) => Err(Failure::local("open the console", &error)),
     };
@@ -177,12 +177,12 @@ impl<'a> Input<'a> {
         args: &PipeArgs,
         plan: &Plan,
         console: Option<&'a mut Console>,
-        stream: &Stream,
+        (stream, json): (&Stream, bool),
     ) -> std::io::Result<Input<'a>> {
         if let Some(console) = console {
             let (framing, style) = (plan.framing.clone(), plan.style.clone());
             let outgoing = Outgoing::new(Side::Connect, framing, args.console.eol, style, plan.seed);
-            let (seat, chunks) = Seat::take(console, outgoing, stream)?;
+            let (seat, chunks) = Seat::take(console, outgoing, stream, json)?;
             return Ok(Input { chunks, seat: Some(seat) });
         }
         let chunks = match plan.sends.as_slice() {
