@@ -359,8 +359,8 @@ impl Counting {
         };
         let mut rest = &chunk[..];
         // An error ends the session by itself: whoever watches it cuts the same way.
-        while let Ok(Some(_)) = framer.next(Instant::now(), &mut rest) {
-            self.counted += 1;
+        while let Ok(Some(frame)) = framer.next(Instant::now(), &mut rest) {
+            self.counted += u64::from(frame.kind.is_frame());
             if self.most.is_some_and(|most| self.counted >= most) {
                 let used = chunk.len() - rest.len();
                 chunk.truncate(used);

@@ -144,3 +144,17 @@ async fn leaving_waits_no_longer_than_something_moves() {
     assert!(matches!(outcome.ending, Ending::Left), "{outcome:?}");
     assert!(begun.elapsed() < 5 * PARTING, "{:?}", begun.elapsed());
 }
+
+#[tokio::test]
+async fn bytes_between_frames_are_not_counted() {
+    let (client, mut server) = Stream::pair();
+    let framing: Framing = "json".parse().expect("good");
+    let space = " ".repeat(3 * crate::frame::GAP_BYTES);
+    server.write_all(format!("1{space}2{space}3 4").as_bytes()).await.expect("writes");
+    server.shutdown().await.expect("ends");
+    let mut output = Memory::default();
+    let terms = Terms { count: Some(3), framing, ..Terms::default() };
+    let outcome = talk(client, input(&[]), &mut output, terms).await;
+    assert!(matches!(outcome.ending, Ending::CountReached), "{outcome:?}");
+    assert!(output.bytes.ends_with(b" 3"), "cut behind the third");
+}
