@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use callbox_testkit::{Callbox, Input, Peer, Process, Scratch, Script, Signal, Terminal};
+use callbox_testkit::{Callbox, Input, Peer, Process, Scratch, Script, Signal, Terminal, deadline};
 
 use crate::cli::{connect, serve, served, started};
 
@@ -64,6 +64,29 @@ fn ctrl_c_leaves_a_console_whose_server_takes_nothing() {
     terminal.types("\x03");
     client.ends_within(Duration::from_secs(10)).exited(130);
     drop(peer);
+}
+
+#[test]
+fn a_terminal_that_takes_nothing_does_not_hold_the_exit() {
+    for console in ["--console", "--no-console"] {
+        let (address, peer) = Script::serves(|peer| {
+            let flood = b"line\n".repeat(1 << 16);
+            while std::io::Write::write_all(&mut peer.stream(), &flood).is_ok() {}
+            peer.closes();
+        });
+        let (stuck, scratch) = (Terminal::opens(), Scratch::new());
+        // As Ctrl-S on a terminal that is not edited on.
+        let stop = || rustix::termios::tcflow(stuck.side(), rustix::termios::Action::OOff).expect("own pty");
+        let client = at(&stuck, &scratch, connect(address, [console])).start();
+        stuck.shows("line");
+        stop();
+        deadline::let_pass(Duration::from_millis(300));
+        client.signal(Signal::TERM);
+        deadline::let_pass(Duration::from_millis(300));
+        client.signal(Signal::TERM);
+        client.ends_within(Duration::from_secs(5)).exited(143);
+        peer.joins();
+    }
 }
 
 #[test]
