@@ -121,8 +121,11 @@ enum Incoming {
 
 impl Talk<'_> {
     async fn run(&mut self) -> Result<()> {
-        let (mut paused, mut ended) = (false, None);
+        let (mut paused, mut finished, mut ended) = (false, false, None);
         loop {
+            if ended.is_some() && finished {
+                return Ok(());
+            }
             if ended.is_some() && !matches!(self.answer.what, What::Nothing) {
                 return self.last_orders().await;
             }
@@ -146,13 +149,18 @@ impl Talk<'_> {
             tokio::select! {
                 biased;
                 order = orders => match order {
+                    // Somebody was quicker than the desk's own look.
+                    Some(Order::Send(_)) if finished => {}
                     Some(Order::Send(bytes)) => {
                         self.writer.write_all(&bytes).await?;
                         ended = ended.map(|_| Instant::now());
                     }
                     Some(Order::Pause) => paused = true,
                     Some(Order::Resume) => paused = false,
-                    Some(Order::End) => self.writer.shutdown().await?,
+                    Some(Order::End) => {
+                        finished = true;
+                        self.writer.shutdown().await?;
+                    }
                     Some(Order::Close) => return Ok(()),
                     // The seat keeps the queue open.
                     None => return Ok(()),
@@ -160,7 +168,7 @@ impl Talk<'_> {
                 received = self.incoming.next(), if !paused && ended.is_none() => match received? {
                     Some((bytes, answerable)) => {
                         self.seat.received(&bytes);
-                        if answerable && let Some(answer) = self.answer(bytes)? {
+                        if answerable && !finished && let Some(answer) = self.answer(bytes)? {
                             self.writer.write_all(&answer).await?;
                         }
                     }

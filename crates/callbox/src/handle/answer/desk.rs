@@ -39,12 +39,15 @@ pub enum Refused {
     Gone,
     /// [`SEAT_ORDERS`] wait already: the client takes nothing.
     Full,
+    /// Our end of stream was ordered before: nothing can be sent behind it.
+    Ended,
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refused::Gone => f.write_str("there is no such session"),
+            Refused::Ended => f.write_str("our end of stream is sent, nothing can follow it"),
             Refused::Full => write!(f, "{SEAT_ORDERS} sends wait already, the client takes nothing"),
         }
     }
@@ -63,7 +66,10 @@ struct Place {
     session: Session,
     orders: mpsc::Sender<Order>,
     paused: AtomicBool,
+    /// The client has ended its stream.
     ended: AtomicBool,
+    /// Our end of stream was ordered.
+    finished: AtomicBool,
     last: Mutex<Vec<u8>>,
 }
 
@@ -139,6 +145,7 @@ impl Desk {
             orders,
             paused: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
             last: Mutex::default(),
         });
         self.seats().insert(session.id(), place.clone());
@@ -156,17 +163,19 @@ impl Desk {
 
 impl Place {
     fn order(&self, order: Order) -> Result<(), Refused> {
-        let pauses = match order {
-            Order::Pause => Some(true),
-            Order::Resume => Some(false),
-            _ => None,
+        let note = match order {
+            Order::Pause => Some((&self.paused, true)),
+            Order::Resume => Some((&self.paused, false)),
+            Order::End => Some((&self.finished, true)),
+            Order::Send(_) if self.finished.load(Relaxed) => return Err(Refused::Ended),
+            Order::Send(_) | Order::Close => None,
         };
         self.orders.try_send(order).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Refused::Full,
             mpsc::error::TrySendError::Closed(_) => Refused::Gone,
         })?;
-        if let Some(pauses) = pauses {
-            self.paused.store(pauses, Relaxed);
+        if let Some((flag, is)) = note {
+            flag.store(is, Relaxed);
         }
         Ok(())
     }
