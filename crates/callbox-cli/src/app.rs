@@ -13,7 +13,7 @@ use callbox::server::Report;
 use callbox::view::Show;
 
 use crate::args::OutputArgs;
-use crate::console::Console;
+use crate::console::{Console, direct};
 use crate::exit::{self, Failure};
 use crate::explain;
 use crate::signal::{Ending, Signals};
@@ -145,11 +145,15 @@ impl App {
         };
         let console = self.console;
         let shown = self.shower.finish(Last { failure, summary }, patience).await;
+        // What takes no lines may be the terminal of the error output too, and that must not hold the exit.
+        let heard = !matches!(shown, Shown::Part) || direct::takes(direct::To::Errors);
         let code = match result {
             Ok(code) => code,
             Err(failure) => {
-                failure.print();
-                if let (Some(lang), Some(error)) = (self.output.explains(), &failure.source) {
+                if heard {
+                    failure.print();
+                }
+                if let (true, Some(lang), Some(error)) = (heard, self.output.explains(), &failure.source) {
                     explain::failure::print(error, lang);
                 }
                 failure.code
@@ -166,7 +170,9 @@ impl App {
                 exit::LOCAL
             }
             Shown::Part => {
-                crate::ui::complain("callbox: the last lines were not taken from standard output\n");
+                if heard {
+                    crate::ui::complain("callbox: the last lines were not taken from standard output\n");
+                }
                 signalled.map_or(code, Ending::code)
             }
             _ => code,

@@ -61,6 +61,13 @@ struct State {
     closed: bool,
 }
 
+impl State {
+    /// Tells whether it is less than half full: of bytes or, where frames are small, of events.
+    fn has_room(&self) -> bool {
+        self.bytes < QUEUE_BYTES / 2 && self.queue.len() < QUEUE_EVENTS / 2
+    }
+}
+
 impl Bus {
     /// Makes an empty bus.
     pub fn new(interest: Interest) -> Arc<Bus> {
@@ -204,15 +211,13 @@ impl Bus {
             self.full.store(false, Relaxed);
             return None;
         };
-        if state.queue.len() < QUEUE_EVENTS / 2 && state.bytes < QUEUE_BYTES / 2 {
-            self.full.store(false, Relaxed);
-        }
         if let Event::Data { bytes, .. } = &event {
             state.bytes -= bytes.len();
-            // Half empty before anybody is woken, so that a writer does not wake for every single event.
-            if state.bytes <= QUEUE_BYTES / 2 {
-                state.writers.drain(..).for_each(Waker::wake);
-            }
+        }
+        // Half empty before anybody is woken, so that a writer does not wake for every single event.
+        if state.has_room() {
+            self.full.store(false, Relaxed);
+            state.writers.drain(..).for_each(Waker::wake);
         }
         Some((at, event))
     }
@@ -224,7 +229,7 @@ impl Tap for Bus {
             return Poll::Ready(());
         }
         let mut state = self.state();
-        if state.bytes < QUEUE_BYTES / 2 {
+        if state.has_room() {
             return Poll::Ready(());
         }
         if !state.writers.iter().any(|waker| waker.will_wake(cx.waker())) {
@@ -295,6 +300,24 @@ mod tests {
         bus.next().await.expect("four were queued");
         room.await;
         assert_eq!(bus.lost(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_lossless_bus_holds_the_bytes_back_however_small_its_events_are() {
+        let bus = bus(true);
+        let mut events = 0;
+        while futures_poll(std::pin::pin!(std::future::poll_fn(|cx| bus.poll_ready(cx)))).await.is_ready() {
+            bus.bytes(Instant::now(), SessionId(1), Direction::ToServer, b"\n");
+            events += 1;
+            assert!(events <= QUEUE_EVENTS, "as many as a lossy one holds");
+        }
+        let room = std::future::poll_fn(|cx| bus.poll_ready(cx));
+        tokio::pin!(room);
+        assert!(futures_poll(room.as_mut()).await.is_pending());
+        for _ in 0..events {
+            bus.next().await.expect("queued");
+        }
+        room.await;
     }
 
     async fn futures_poll(future: std::pin::Pin<&mut impl Future<Output = ()>>) -> Poll<()> {

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::direction::Direction;
@@ -59,6 +60,14 @@ pub(crate) struct Frames {
     to_server: Lane,
     to_client: Lane,
     error: Option<FrameError>,
+    /// The task that shows what silence completes, while something is held.
+    timer: Option<AbortHandle>,
+}
+
+impl Drop for Frames {
+    fn drop(&mut self) {
+        self.stop_timer();
+    }
 }
 
 impl Frames {
@@ -71,7 +80,7 @@ impl Frames {
             number: 0,
             most: cut.most_frames.filter(|_| direction == inbound),
         };
-        Frames { to_server: lane(Direction::ToServer), to_client: lane(Direction::ToClient), error: None }
+        Frames { to_server: lane(Direction::ToServer), to_client: lane(Direction::ToClient), error: None, timer: None }
     }
 
     /// Goes over to another rule, from the next byte on; what was held of an unfinished frame is shown first.
@@ -84,6 +93,22 @@ impl Frames {
             lane.cuts = !framing.is_none();
         }
         self.error = None;
+        self.stop_timer();
+    }
+
+    fn stop_timer(&mut self) {
+        if let Some(timer) = self.timer.take() {
+            timer.abort();
+        }
+    }
+
+    /// Has a task begun that calls [`Frames::expire`], if silence may complete what is held and nobody waits for it yet.
+    pub(crate) fn watch_silence(&mut self, begin: impl FnOnce(Instant) -> AbortHandle) {
+        if self.timer.is_none()
+            && let Some(due) = self.to_server.due().into_iter().chain(self.to_client.due()).min()
+        {
+            self.timer = Some(begin(due));
+        }
     }
 
     fn lane(&mut self, direction: Direction) -> &mut Lane {
@@ -111,12 +136,15 @@ impl Frames {
         self.lane(direction).end(show);
     }
 
-    /// Shows what silence has completed by `now`, and returns when to look again, if something is held.
+    /// Shows what silence has completed by `now`, and returns when to look again; else nobody waits any more.
     pub(crate) fn expire(&mut self, now: Instant, mut show: impl FnMut(Direction, &Seen<'_>)) -> Option<Instant> {
         let mut next: Option<Instant> = None;
         for direction in [Direction::ToServer, Direction::ToClient] {
             let due = self.lane(direction).expire(now, |seen| show(direction, seen));
             next = [next, due].into_iter().flatten().min();
+        }
+        if next.is_none() {
+            self.timer = None;
         }
         next
     }
@@ -152,7 +180,9 @@ struct Lane {
 impl Lane {
     fn push(&mut self, at: Instant, bytes: &[u8], mut show: impl FnMut(&Seen<'_>)) -> Result<(), FrameError> {
         if !self.cuts {
-            show(&Seen { number: 0, frame: Frame { kind: FrameKind::Chunk, ..whole(bytes) } });
+            if !self.is_enough() {
+                show(&Seen { number: 0, frame: Frame { kind: FrameKind::Chunk, ..whole(bytes) } });
+            }
             return Ok(());
         }
         let mut rest = bytes;
@@ -165,12 +195,20 @@ impl Lane {
         };
         self.before = self.arrivals();
         self.cuts = false;
+        if self.is_enough() {
+            // Whatever follows the last that was wanted is nobody's business.
+            return Ok(());
+        }
         // What was held and what follows is shown too: nobody can judge an error by what is hidden.
         let mut left = self.framer.held().to_vec();
         left.extend_from_slice(rest);
         self.number += 1;
         show(&Seen { number: self.number, frame: Frame { kind: FrameKind::Partial, ..whole(&left) } });
         Err(error)
+    }
+
+    fn is_enough(&self) -> bool {
+        self.most.is_some_and(|most| self.number >= most)
     }
 
     fn end(&mut self, mut show: impl FnMut(&Seen<'_>)) {
@@ -188,7 +226,11 @@ impl Lane {
         if let Some(frame) = self.framer.expire(now) {
             number(&mut self.number, self.most, frame, &mut show);
         }
-        self.framer.due()
+        self.due()
+    }
+
+    fn due(&self) -> Option<Instant> {
+        if self.cuts { self.framer.due() } else { None }
     }
 
     fn arrivals(&self) -> Arrivals {

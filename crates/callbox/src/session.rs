@@ -12,11 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::addr::Addr;
 use crate::direction::{Direction, Role};
-use crate::frame::{FrameError, Framing, Rule};
+use crate::frame::{FrameError, Framing};
 use crate::frames::{FrameReport, Frames, Seen};
 use crate::meter::Meter;
 use crate::observers::Observers;
@@ -54,9 +55,8 @@ struct Facts {
 impl Session {
     /// Makes the facts of a new conversation that starts now.
     pub fn new(id: SessionId, role: Role, peer: Addr, observers: Observers) -> Session {
-        let cut = observers.cut();
-        let frames = cut.as_ref().map(|cut| Box::new(Mutex::new(Frames::new(cut, role.inbound()))));
-        let session = Session(Arc::new(Facts {
+        let frames = observers.cut().map(|cut| Box::new(Mutex::new(Frames::new(&cut, role.inbound()))));
+        Session(Arc::new(Facts {
             frames,
             id,
             role,
@@ -68,11 +68,7 @@ impl Session {
             stop: AtomicU8::new(NONE),
             waker: Mutex::new(None),
             observers,
-        }));
-        if let Some(Rule::Idle(silence)) = cut.map(|cut| cut.framing.rule) {
-            session.end_frames_by_silence(silence);
-        }
-        session
+        }))
     }
 
     /// Returns the number of this session.
@@ -190,6 +186,7 @@ impl Session {
         self.0.observers.taps().iter().for_each(|tap| tap.bytes(now, self.id(), direction, bytes));
         let Some(mut frames) = self.frames() else { return };
         let cut = frames.push(now, direction, bytes, |seen| self.show_frame(now, direction, seen));
+        frames.watch_silence(|due| self.end_frames_by_silence(due));
         drop(frames);
         if let Err(error) = cut
             && direction == self.role().inbound()
@@ -210,17 +207,10 @@ impl Session {
     }
 
     /// Has the observers' bytes cut by another rule from here on; nothing happens where they have none.
-    ///
-    /// # Panics
-    ///
-    /// Outside a tokio runtime, where the rule is one of time.
     pub fn recut(&self, framing: &Framing) {
         if let Some(mut frames) = self.frames() {
             let now = Instant::now();
             frames.recut(framing, |direction, seen| self.show_frame(now, direction, seen));
-        }
-        if let Rule::Idle(silence) = framing.rule {
-            self.end_frames_by_silence(silence);
         }
     }
 
@@ -242,23 +232,20 @@ impl Session {
         self.0.observers.taps().iter().for_each(|tap| tap.frame(at, self.id(), direction, seen));
     }
 
-    /// Watches the clock for frames that end by silence, for as long as the session is there.
-    fn end_frames_by_silence(&self, silence: Duration) {
+    /// Shows the frames that silence completes from `due` on, until nothing is held.
+    fn end_frames_by_silence(&self, due: Instant) -> AbortHandle {
         let session = Arc::downgrade(&self.0);
-        tokio::spawn(async move {
-            loop {
-                let due = match session.upgrade().map(Session) {
-                    None => return,
-                    Some(session) => {
-                        let now = Instant::now();
-                        let mut show = |direction, seen: &Seen<'_>| session.show_frame(now, direction, seen);
-                        session.frames().and_then(|mut frames| frames.expire(now, &mut show))
-                    }
-                };
-                // A frame that begins in the meantime is not complete before we look again.
-                sleep_until(due.unwrap_or_else(|| Instant::now() + silence)).await;
+        let watching = tokio::spawn(async move {
+            let mut next = Some(due);
+            while let Some(due) = next {
+                sleep_until(due).await;
+                let Some(session) = session.upgrade().map(Session) else { return };
+                let now = Instant::now();
+                let show = |direction, seen: &Seen<'_>| session.show_frame(now, direction, seen);
+                next = session.frames().and_then(|mut frames| frames.expire(now, show));
             }
         });
+        watching.abort_handle()
     }
 }
 

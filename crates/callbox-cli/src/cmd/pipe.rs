@@ -127,7 +127,7 @@ pub async fn run(
     if args.text.seed.is_none() && plan.draws_randomness() {
         app.say(format!("seed {}: --seed {} draws the same again", plan.seed, plan.seed));
     }
-    let result = match Input::open(args, plan, console.as_mut(), &stream) {
+    let result = match Input::open(args, plan, console.as_mut(), (&stream, app.output.json)) {
         Ok(input) => carry(app, (args, plan), (stream, input), signals, deadline).await,
         Err(error) => Err(Failure::local("open the console", &error)),
     };
@@ -177,12 +177,12 @@ impl<'a> Input<'a> {
         args: &PipeArgs,
         plan: &Plan,
         console: Option<&'a mut Console>,
-        stream: &Stream,
+        (stream, json): (&Stream, bool),
     ) -> std::io::Result<Input<'a>> {
         if let Some(console) = console {
             let style = plan.style.clone();
             let outgoing = Outgoing::new(Side::Connect, args.text.spec(), args.console.eol, style, plan.seed);
-            let (seat, chunks) = Seat::take(console, outgoing, stream)?;
+            let (seat, chunks) = Seat::take(console, outgoing, stream, json)?;
             return Ok(Input { chunks, seat: Some(seat) });
         }
         let chunks = match plan.sends.as_slice() {
@@ -240,13 +240,14 @@ async fn converse(
     let talking = talk(stream, chunks, output, terms);
     // One future for the whole time: a line that is being carried out must not be dropped.
     let obeying = async {
-        match &mut seat {
-            Some(seat) => seat.obey().await,
-            None => std::future::pending().await,
+        let Some(seat) = &mut seat else { return std::future::pending().await };
+        // After a wish to quit there may still be one to leave at once.
+        while seat.obey().await == Wish::Quit {
+            leave.notify_one();
         }
     };
     tokio::pin!(talking, obeying);
-    let mut wished = false;
+    let mut left = false;
     let mut signalled = None;
     // What has come is written before a run ends; an output that takes nothing must not hold it for ever.
     let mut grace = None;
@@ -261,15 +262,10 @@ async fn converse(
                 signalled = Some(ending);
                 session.stop(Termination::Signal);
             }
-            wish = &mut obeying, if !wished => {
-                wished = true;
-                match wish {
-                    Wish::Quit => leave.notify_one(),
-                    Wish::Leave => {
-                        signalled = Some(signal::Ending::Interrupt);
-                        session.stop(Termination::Signal);
-                    }
-                }
+            () = &mut obeying, if !left => {
+                left = true;
+                signalled = Some(signal::Ending::Interrupt);
+                session.stop(Termination::Signal);
             }
             () = until(deadline), if session.stopped().is_none() => {
                 session.stop(Termination::Timeout);

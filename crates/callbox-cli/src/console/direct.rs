@@ -24,6 +24,14 @@ impl To {
     }
 }
 
+/// Tells whether an output takes something now: a terminal may be stopped, a pipe full.
+pub fn takes(to: To) -> bool {
+    let descriptor = to.descriptor();
+    let mut polled = [PollFd::new(&descriptor, PollFlags::OUT)];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut polled, Some(&now)).is_ok() && !polled[0].revents().is_empty()
+}
+
 /// Writes everything; a closed pipe is an error like any other.
 pub fn write(to: To, mut bytes: &[u8]) -> io::Result<()> {
     let descriptor = to.descriptor();

@@ -153,7 +153,7 @@ impl Drop for Console {
     fn drop(&mut self) {
         let Some(editing) = &self.editing else { return };
         crate::ui::show_on(None);
-        if editing.gate.abandon() {
+        if editing.gate.abandon() && direct::takes(direct::To::Output) {
             // The prompt still stands there: what comes next begins on a line of its own.
             let _ = direct::write(direct::To::Output, b"\r\n");
         }

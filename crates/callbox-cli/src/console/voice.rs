@@ -16,18 +16,18 @@ enum Said {
 }
 
 impl Voice {
-    /// Starts the thread.
+    /// Starts the thread. Under `json` answers are talk as well: standard output has nothing but events.
     ///
     /// # Errors
     ///
     /// The system has no thread left.
-    pub fn start(screen: Screen) -> std::io::Result<Voice> {
+    pub fn start(screen: Screen, json: bool) -> std::io::Result<Voice> {
         let (sender, said) = mpsc::sync_channel(WAITING);
         std::thread::Builder::new().name("callbox-voice".into()).spawn(move || {
             for said in said {
                 match said {
-                    Said::Answer(text) => screen.print(ended(text)),
-                    Said::Trouble(text) => screen.print_err(ended(text)),
+                    Said::Answer(text) if !json => screen.print(ended(text)),
+                    Said::Answer(text) | Said::Trouble(text) => screen.print_err(ended(text)),
                 }
             }
         })?;

@@ -56,6 +56,9 @@ mod events;
 /// `-v` and `-vv`.
 mod verbose;
 
+/// Consoles: nothing typed is lost, and nobody is held.
+mod driven;
+
 /// `--explain`: what TCP did, in words.
 mod explain;
 

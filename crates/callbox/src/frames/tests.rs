@@ -122,6 +122,40 @@ async fn silence_completes_a_frame_although_nobody_reads() {
     assert_eq!(notes.payloads(), ["1 abc"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_clock_is_watched_only_while_a_frame_is_held() {
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let (mut far, mut stream, notes) = watched("idle:50ms", None);
+    assert_eq!(tasks(), 0, "nothing has come");
+    send(&mut far, b"a", &mut stream).await;
+    send(&mut far, b"b", &mut stream).await;
+    assert_eq!(tasks(), 1);
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    assert_eq!((tasks(), notes.payloads()), (0, vec!["1 ab".to_owned()]));
+    // A longer silence that is no longer the rule holds up nothing.
+    stream.session().recut(&"idle:1h".parse().expect("good"));
+    send(&mut far, b"c", &mut stream).await;
+    stream.session().recut(&"idle:50ms".parse().expect("good"));
+    send(&mut far, b"d", &mut stream).await;
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    assert_eq!((tasks(), notes.payloads()), (0, ["1 ab", "2 c", "3 d"].map(String::from).into()));
+    stream.session().recut(&"idle:1h".parse().expect("good"));
+    send(&mut far, b"e", &mut stream).await;
+    drop(stream);
+    tokio::task::yield_now().await;
+    assert_eq!(tasks(), 0, "no longer than the session");
+}
+
+#[tokio::test]
+async fn what_comes_after_the_last_wanted_frame_is_no_error() {
+    let (mut far, mut stream, notes) = watched("length:u16be", Some(1));
+    let framing = "length:u16be".parse::<crate::frame::Framing>().expect("good").with_max_bytes(100);
+    stream.session().recut(&framing);
+    send(&mut far, b"\x00\x01a\xff\xffb", &mut stream).await;
+    assert_eq!(notes.payloads(), ["1 a"]);
+    assert_eq!(stream.session().stopped(), None);
+}
+
 #[tokio::test]
 async fn the_bus_carries_frames_instead_of_chunks() {
     let bus = Bus::new(Interest { data: true, talk: false, lossless: true, frames: true });

@@ -108,7 +108,7 @@ struct Talk<'a> {
     session: &'a Session,
     writer: Writer,
     incoming: Incoming,
-    orders: mpsc::Receiver<Order>,
+    orders: Option<mpsc::Receiver<Order>>,
     seat: Seat,
     rng: Rng,
     answers: u64,
@@ -121,36 +121,54 @@ enum Incoming {
 
 impl Talk<'_> {
     async fn run(&mut self) -> Result<()> {
-        let (mut paused, mut ended) = (false, None);
+        let (mut paused, mut finished, mut ended) = (false, false, None);
         loop {
+            if ended.is_some() && finished {
+                return Ok(());
+            }
             if ended.is_some() && !matches!(self.answer.what, What::Nothing) {
                 return self.last_orders().await;
             }
+            let orders = async {
+                match &mut self.orders {
+                    Some(orders) => orders.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
             let patience = async {
                 match ended {
-                    Some(last) => sleep_until(last + HALF_CLOSED).await,
+                    Some(last) => {
+                        tokio::select! {
+                            () = sleep_until(last + HALF_CLOSED) => {}
+                            () = self.seat.dismissed() => {}
+                        }
+                    }
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 biased;
-                order = self.orders.recv() => match order {
+                order = orders => match order {
+                    // Somebody was quicker than the desk's own look.
+                    Some(Order::Send(_)) if finished => {}
                     Some(Order::Send(bytes)) => {
                         self.writer.write_all(&bytes).await?;
                         ended = ended.map(|_| Instant::now());
                     }
                     Some(Order::Pause) => paused = true,
                     Some(Order::Resume) => paused = false,
-                    Some(Order::End) => self.writer.shutdown().await?,
+                    Some(Order::End) => {
+                        finished = true;
+                        self.writer.shutdown().await?;
+                    }
                     Some(Order::Close) => return Ok(()),
-                    // Nobody at the desk any more; without one this never happens.
-                    None if ended.is_some() => return Ok(()),
-                    None => std::future::pending().await,
+                    // The seat keeps the queue open.
+                    None => return Ok(()),
                 },
                 received = self.incoming.next(), if !paused && ended.is_none() => match received? {
                     Some((bytes, answerable)) => {
                         self.seat.received(&bytes);
-                        if answerable && let Some(answer) = self.answer(bytes)? {
+                        if answerable && !finished && let Some(answer) = self.answer(bytes)? {
                             self.writer.write_all(&answer).await?;
                         }
                     }
@@ -159,14 +177,14 @@ impl Talk<'_> {
                         ended = Some(Instant::now());
                     }
                 },
-                () = patience => return Ok(()),
+                () = patience => return self.last_orders().await,
             }
         }
     }
 
     /// Sends what is still queued, and ends.
     async fn last_orders(&mut self) -> Result<()> {
-        while let Ok(order) = self.orders.try_recv() {
+        while let Some(Ok(order)) = self.orders.as_mut().map(mpsc::Receiver::try_recv) {
             if let Order::Send(bytes) = order {
                 self.writer.write_all(&bytes).await?;
             }

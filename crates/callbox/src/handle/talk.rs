@@ -75,7 +75,8 @@ pub struct Terms {
     pub abrupt: bool,
     /// Leave when no byte went either way for this long.
     pub idle_timeout: Option<Duration>,
-    /// Leave when somebody says so: our end of stream, then close.
+    /// Leave when somebody says so: what the input still has is sent, then our end of stream, then close. Whoever says
+    /// so ends the input; it is not waited for longer than something moves.
     pub leave: Option<Arc<Notify>>,
 }
 
@@ -200,8 +201,9 @@ async fn converse(
     (idle, leave): (impl Future<Output = ()>, impl Future<Output = ()>),
     end_with_peer: bool,
 ) -> Ending {
-    tokio::pin!(sending, receiving, idle, leave);
-    let (mut sent, mut received) = (false, false);
+    let stalled = stalled(session);
+    tokio::pin!(sending, receiving, idle, leave, stalled);
+    let (mut sent, mut received, mut leaving) = (false, false, false);
     // A failed write waits for the other direction: what the peer sent before its reset is still to be delivered.
     let mut lost = None;
     let mut known = None;
@@ -231,8 +233,9 @@ async fn converse(
         if sent && received {
             return Poll::Ready(lost.take().map_or(Ending::BothEnded, Ending::Lost));
         }
-        if leave.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Ending::Left);
+        leaving = leaving || leave.as_mut().poll(cx).is_ready();
+        if leaving && (sent || stalled.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(lost.take().map_or(Ending::Left, Ending::Lost));
         }
         if idle.as_mut().poll(cx).is_ready() {
             session.stop(Termination::IdleTimeout);
@@ -247,6 +250,18 @@ async fn told(leave: Option<&Notify>) {
     match leave {
         Some(leave) => leave.notified().await,
         None => std::future::pending().await,
+    }
+}
+
+/// Waits until nothing has been sent for as long as parting may take; the time begins with the first poll.
+async fn stalled(session: &Session) {
+    let sent = || session.meter().bytes(session.role().outbound());
+    loop {
+        let before = sent();
+        sleep(PARTING).await;
+        if sent() == before {
+            return;
+        }
     }
 }
 
@@ -344,8 +359,8 @@ impl Counting {
         };
         let mut rest = &chunk[..];
         // An error ends the session by itself: whoever watches it cuts the same way.
-        while let Ok(Some(_)) = framer.next(Instant::now(), &mut rest) {
-            self.counted += 1;
+        while let Ok(Some(frame)) = framer.next(Instant::now(), &mut rest) {
+            self.counted += u64::from(frame.kind.is_frame());
             if self.most.is_some_and(|most| self.counted >= most) {
                 let used = chunk.len() - rest.len();
                 chunk.truncate(used);

@@ -113,12 +113,17 @@ impl FrameReader {
 
     /// Cuts the next frame off what was received.
     fn cut(&mut self) -> Result<Option<Received>> {
-        let mut rest = &self.input[..];
-        let frame = self.framer.next(Instant::now(), &mut rest).map_err(|error| failed(&error))?;
-        let frame = frame.map(|frame| Received::copied(&frame));
-        let used = self.input.len() - rest.len();
-        self.input.advance(used);
-        Ok(frame)
+        loop {
+            let mut rest = &self.input[..];
+            let frame = self.framer.next(Instant::now(), &mut rest).map_err(|error| failed(&error))?;
+            let between = frame.as_ref().is_some_and(|frame| frame.kind == FrameKind::Gap);
+            let frame = frame.filter(|_| !between).map(|frame| Received::copied(&frame));
+            let used = self.input.len() - rest.len();
+            self.input.advance(used);
+            if !between {
+                return Ok(frame);
+            }
+        }
     }
 }
 
@@ -163,6 +168,18 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(1)).await;
         client.write_all(b"c").await.expect("writes");
         assert_eq!(frames.next().await.expect("reads").expect("open").payload, "c");
+    }
+
+    #[tokio::test]
+    async fn bytes_between_frames_are_skipped() {
+        let (mut client, server) = Stream::pair();
+        let mut frames = FrameReader::new(server.split().0, &"json".parse().expect("good"));
+        let space = " ".repeat(3 * crate::frame::GAP_BYTES);
+        client.write_all(format!("1{space}2{space}").as_bytes()).await.expect("writes");
+        client.shutdown().await.expect("ends");
+        assert_eq!(frames.next().await.expect("reads").expect("open").payload, "1");
+        assert_eq!(frames.next().await.expect("reads").expect("open").payload, "2");
+        assert_eq!(frames.next().await.expect("reads"), None);
     }
 
     #[tokio::test]

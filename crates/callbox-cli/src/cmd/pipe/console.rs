@@ -15,6 +15,7 @@ use callbox::text::Template;
 use callbox::units::show_duration;
 use callbox::{Invalid, Stream};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
@@ -25,13 +26,15 @@ use crate::console::{Console, Typed, read_payload};
 
 /// Sends that may wait for the peer to read.
 const SENDS: usize = 64;
+/// How long a line that is typed waits for its place among them. A program's waits for ever: it can.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Read from a file at once.
 const FILE_BYTES: usize = 64 * 1024;
 
 /// What the console asks of the whole command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
-    /// `/quit`: our end of stream, then leave.
+    /// `/quit`: what is queued, our end of stream, then leave. There may be more wishes.
     Quit,
     /// Ctrl-C twice.
     Leave,
@@ -46,6 +49,8 @@ pub struct Seat<'a> {
     probe: Probe,
     /// Gone when our direction is to end.
     sends: Option<mpsc::Sender<Send>>,
+    /// The last one found no place.
+    crowded: bool,
     repeating: Vec<JoinHandle<()>>,
 }
 
@@ -64,11 +69,12 @@ impl<'a> Seat<'a> {
         console: &'a mut Console,
         outgoing: Outgoing,
         stream: &Stream,
+        json: bool,
     ) -> io::Result<(Seat<'a>, mpsc::Receiver<io::Result<Bytes>>)> {
         let (sends, queue) = mpsc::channel(SENDS);
         // Little is ahead of what the peer takes, so that a reset or a quit is not behind it.
         let (input, receiver) = mpsc::channel(1);
-        let voice = Arc::new(Voice::start(console.screen().clone())?);
+        let voice = Arc::new(Voice::start(console.screen().clone(), json)?);
         tokio::spawn(feed(queue, input, voice.clone()));
         let seat = Seat {
             console,
@@ -77,6 +83,7 @@ impl<'a> Seat<'a> {
             session: stream.session().clone(),
             probe: stream.probe(),
             sends: Some(sends),
+            crowded: false,
             repeating: Vec::new(),
         };
         Ok((seat, receiver))
@@ -87,7 +94,11 @@ impl<'a> Seat<'a> {
         loop {
             match self.console.next().await {
                 Typed::Line(line) => match command::parse_bytes(&line, Side::Connect) {
-                    Ok(Some(Command::Quit)) => return Wish::Quit,
+                    Ok(Some(Command::Quit)) => {
+                        // What was typed before it is sent first.
+                        self.end();
+                        return Wish::Quit;
+                    }
                     Ok(Some(command)) => {
                         if let Err(invalid) = self.carry_out(command).await {
                             self.voice.say(format!("callbox: {invalid}"));
@@ -147,11 +158,19 @@ impl<'a> Seat<'a> {
         Ok(())
     }
 
-    /// Queues a send; waits while the peer takes nothing.
+    /// Queues a send; waits while the peer takes nothing. At a prompt not for long: Ctrl-C and `/reset` come behind it.
     async fn send(&mut self, send: Send) {
-        match &self.sends {
-            Some(sends) => drop(sends.send(send).await),
-            None => self.voice.say("our end of stream is sent, nothing can follow it"),
+        let Some(sends) = &self.sends else {
+            return self.voice.say("our end of stream is sent, nothing can follow it");
+        };
+        if !self.console.is_edited() {
+            return drop(sends.send(send).await);
+        }
+        let patience = if self.crowded { Duration::ZERO } else { PATIENCE };
+        self.crowded = matches!(sends.send_timeout(send, patience).await, Err(SendTimeoutError::Timeout(_)));
+        if self.crowded {
+            let whom = self.session.role().other().name();
+            self.voice.say(format!("callbox: not sent: {SENDS} sends wait already, the {whom} takes nothing"));
         }
     }
 

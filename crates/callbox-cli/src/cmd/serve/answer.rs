@@ -114,11 +114,11 @@ impl Plan {
     /// # Errors
     ///
     /// The system has no thread left, or no terminal.
-    pub fn head(&self, args: &ServeArgs, observers: &Observers) -> Result<Option<Head>, Failure> {
+    pub fn head(&self, args: &ServeArgs, observers: &Observers, json: bool) -> Result<Option<Head>, Failure> {
         let Some(desk) = &self.desk else { return Ok(None) };
         let style = self.style.clone();
         let outgoing = Outgoing::new(Side::Serve, args.text.spec(), args.console.eol, style.clone(), self.seed);
-        let head = Head::open(outgoing, desk.clone(), observers.clone(), style);
+        let head = Head::open(outgoing, desk.clone(), observers.clone(), style, json);
         head.map(Some).map_err(|error| Failure::local("open the console", &error))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -57,9 +58,15 @@ impl Head {
     /// # Errors
     ///
     /// The system has no thread left, or no terminal.
-    pub fn open(outgoing: Outgoing, desk: Arc<Desk>, observers: Observers, style: SharedStyle) -> io::Result<Head> {
+    pub fn open(
+        outgoing: Outgoing,
+        desk: Arc<Desk>,
+        observers: Observers,
+        style: SharedStyle,
+        json: bool,
+    ) -> io::Result<Head> {
         let console = Console::open(Side::Serve, "> ")?;
-        let voice = Arc::new(Voice::start(console.screen().clone())?);
+        let voice = Arc::new(Voice::start(console.screen().clone(), json)?);
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Head {
@@ -75,6 +82,11 @@ impl Head {
             looks,
             silent: false,
         })
+    }
+
+    /// Clients that have ended their stream wait for nobody any more.
+    pub fn dismiss(&self) {
+        self.desk.dismiss();
     }
 
     /// Returns the console, to be kept open until the last line is shown.
@@ -98,8 +110,12 @@ impl Head {
                     Typed::Notice(notice) => self.voice.say(notice),
                     Typed::Leave => return Wish::Leave,
                     // At a prompt that means "enough"; the end of a program's commands does not end the server.
-                    Typed::End if self.console.is_edited() => return Wish::Quit,
-                    Typed::End => self.silent = true,
+                    Typed::End => {
+                        self.silent = true;
+                        if self.console.is_edited() {
+                            return Wish::Quit;
+                        }
+                    }
                 },
                 _ = self.looks.tick() => self.look(),
             }
@@ -176,17 +192,7 @@ impl Head {
                 let payload = lock(&self.outgoing).payload(&bytes)?;
                 self.to_watched(payload);
             }
-            Command::File(path) => {
-                let framing = lock(&self.outgoing).framing().clone();
-                let read = read_payload(&path, &framing);
-                match read {
-                    Ok(bytes) => self.to_watched(bytes),
-                    Err(error) => {
-                        let error = callbox::error::plain(&error);
-                        self.voice.say(format!("callbox: /file {}: {error}", path.display()));
-                    }
-                }
-            }
+            Command::File(path) => self.with_watched(|head, session| head.file(session, path)),
             Command::Every { period, template } => {
                 let template = lock(&self.outgoing).template(&template)?;
                 self.repeat(period, template);
@@ -202,6 +208,30 @@ impl Head {
         }
     }
 
+    /// Sends a file. What is no plain file may never end, and is read by a thread; what is typed next may overtake it.
+    fn file(&self, session: SessionId, path: PathBuf) {
+        let framing = lock(&self.outgoing).framing().clone();
+        let (desk, voice) = (self.desk.clone(), self.voice.clone());
+        let plain = path.metadata().map_or(true, |about| about.is_file());
+        let send = move || match read_payload(&path, &framing) {
+            Ok(bytes) => {
+                if let Err(refused) = desk.order(session, Order::Send(bytes)) {
+                    say_refused(&voice, session, refused);
+                }
+            }
+            Err(error) => {
+                voice.say(format!("callbox: /file {}: {}", path.display(), callbox::error::plain(&error)));
+            }
+        };
+        if plain {
+            return send();
+        }
+        // Never joined: it may wait for ever.
+        if let Err(error) = std::thread::Builder::new().name("callbox-file".into()).spawn(send) {
+            self.voice.say(format!("callbox: /file: {}", callbox::error::plain(&error)));
+        }
+    }
+
     fn reset(&self, session: SessionId) {
         if let Err(refused) = self.desk.reset(session) {
             self.refused(session, refused);
@@ -209,7 +239,7 @@ impl Head {
     }
 
     fn refused(&self, session: SessionId, refused: Refused) {
-        self.voice.say(format!("callbox: {session}: {refused}; /list shows who is there"));
+        say_refused(&self.voice, session, refused);
     }
 
     fn with_watched(&self, act: impl FnOnce(&Head, SessionId)) {
@@ -282,6 +312,10 @@ impl Head {
             }
         }));
     }
+}
+
+fn say_refused(voice: &Voice, session: SessionId, refused: Refused) {
+    voice.say(format!("callbox: {session}: {refused}; /list shows who is there"));
 }
 
 fn stats(running: &Running) -> String {

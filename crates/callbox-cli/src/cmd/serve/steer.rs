@@ -38,6 +38,9 @@ pub async fn until_over(
             }
         }
     };
+    if let Some(head) = &head {
+        head.dismiss();
+    }
     let report = tokio::select! {
         biased;
         report = running.drain() => report,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::report::SessionId;
 use crate::session::Session;
@@ -39,12 +39,15 @@ pub enum Refused {
     Gone,
     /// [`SEAT_ORDERS`] wait already: the client takes nothing.
     Full,
+    /// Our end of stream was ordered before: nothing can be sent behind it.
+    Ended,
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refused::Gone => f.write_str("there is no such session"),
+            Refused::Ended => f.write_str("our end of stream is sent, nothing can follow it"),
             Refused::Full => write!(f, "{SEAT_ORDERS} sends wait already, the client takes nothing"),
         }
     }
@@ -54,6 +57,7 @@ impl fmt::Display for Refused {
 #[derive(Debug, Default)]
 pub struct Desk {
     seats: Mutex<BTreeMap<SessionId, Arc<Place>>>,
+    dismissed: watch::Sender<bool>,
 }
 
 /// One session at the desk.
@@ -62,7 +66,10 @@ struct Place {
     session: Session,
     orders: mpsc::Sender<Order>,
     paused: AtomicBool,
+    /// The client has ended its stream.
     ended: AtomicBool,
+    /// Our end of stream was ordered.
+    finished: AtomicBool,
     last: Mutex<Vec<u8>>,
 }
 
@@ -125,17 +132,24 @@ impl Desk {
         self.seats().keys().copied().collect()
     }
 
-    pub(super) fn take_seat(self: &Arc<Desk>, session: &Session) -> (Seat, mpsc::Receiver<Order>) {
+    /// Has sessions whose client has ended its stream end at once, after what is ordered, and the others as soon as
+    /// theirs does: a server drains.
+    pub fn dismiss(&self) {
+        self.dismissed.send_replace(true);
+    }
+
+    pub(super) fn take_seat(self: &Arc<Desk>, session: &Session) -> (Seat, Option<mpsc::Receiver<Order>>) {
         let (orders, inbox) = mpsc::channel(SEAT_ORDERS);
         let place = Arc::new(Place {
             session: session.clone(),
             orders,
             paused: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
             last: Mutex::default(),
         });
         self.seats().insert(session.id(), place.clone());
-        (Seat { taken: Some((self.clone(), place)), _alone: None }, inbox)
+        (Seat { taken: Some((self.clone(), place)) }, Some(inbox))
     }
 
     fn seats(&self) -> MutexGuard<'_, BTreeMap<SessionId, Arc<Place>>> {
@@ -149,15 +163,21 @@ impl Desk {
 
 impl Place {
     fn order(&self, order: Order) -> Result<(), Refused> {
-        match order {
-            Order::Pause => self.paused.store(true, Relaxed),
-            Order::Resume => self.paused.store(false, Relaxed),
-            _ => {}
-        }
+        let note = match order {
+            Order::Pause => Some((&self.paused, true)),
+            Order::Resume => Some((&self.paused, false)),
+            Order::End => Some((&self.finished, true)),
+            Order::Send(_) if self.finished.load(Relaxed) => return Err(Refused::Ended),
+            Order::Send(_) | Order::Close => None,
+        };
         self.orders.try_send(order).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Refused::Full,
             mpsc::error::TrySendError::Closed(_) => Refused::Gone,
-        })
+        })?;
+        if let Some((flag, is)) = note {
+            flag.store(is, Relaxed);
+        }
+        Ok(())
     }
 
     fn snapshot(&self) -> SeatSnapshot {
@@ -173,15 +193,23 @@ impl Place {
 /// A session's place at a desk; given up when it is dropped.
 pub(super) struct Seat {
     taken: Option<(Arc<Desk>, Arc<Place>)>,
-    /// Keeps the queue of a session without a desk open and empty.
-    _alone: Option<mpsc::Sender<Order>>,
 }
 
 impl Seat {
-    /// A session that nobody talks to.
-    pub(super) fn alone() -> (Seat, mpsc::Receiver<Order>) {
-        let (orders, inbox) = mpsc::channel(1);
-        (Seat { taken: None, _alone: Some(orders) }, inbox)
+    /// A session that nobody talks to. It has no queue: that would be most of its memory.
+    pub(super) fn alone() -> (Seat, Option<mpsc::Receiver<Order>>) {
+        (Seat { taken: None }, None)
+    }
+
+    /// Waits until nobody answers clients any more that have ended their stream.
+    pub(super) fn dismissed(&self) -> impl Future<Output = ()> + use<> {
+        let dismissed = self.taken.as_ref().map(|(desk, _)| desk.dismissed.subscribe());
+        async move {
+            if let Some(mut dismissed) = dismissed {
+                // The desk is there as long as its seats: this is no error.
+                let _ = dismissed.wait_for(|dismissed| *dismissed).await;
+            }
+        }
     }
 
     pub(super) fn received(&self, bytes: &[u8]) {

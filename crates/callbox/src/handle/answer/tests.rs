@@ -116,3 +116,26 @@ async fn a_client_that_takes_nothing_is_told_of() {
     assert_eq!(refused, Refused::Full);
     serving.abort();
 }
+
+#[tokio::test(start_paused = true)]
+async fn our_end_of_stream_is_followed_by_nothing_and_the_session_lives_on() {
+    for what in [What::Nothing, What::Echo, text("yes")] {
+        let desk = Desk::new();
+        let (mut client, serving) = serving(Answer::new(what).with_desk(desk.clone()));
+        while desk.list().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        desk.order(SessionId(1), Order::End).expect("it is there");
+        assert_eq!(desk.order(SessionId(1), Order::Send("late".into())), Err(Refused::Ended));
+        assert_eq!(desk.order_all(&Order::Send("late".into())), (0, 1));
+        assert_eq!(client.chunk().await.expect("reads"), None);
+        client.write_all(b"still read").await.expect("writes");
+        while desk.list().first().expect("it is there").last != b"still read" {
+            tokio::task::yield_now().await;
+        }
+        client.shutdown().await.expect("ends");
+        // Both have ended: nobody waits for the desk.
+        let closes = tokio::time::timeout(Duration::from_secs(10), serving).await;
+        closes.expect("at once").expect("no panic").expect("closes");
+    }
+}

@@ -108,3 +108,53 @@ async fn a_full_output_is_an_error_and_says_which() {
         "{outcome:?}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_told_to_leave_sends_first_what_is_queued() {
+    let (client, mut server) = Stream::pair();
+    let (sends, queue) = mpsc::channel(1);
+    let leave = Arc::new(Notify::new());
+    let terms = Terms { leave: Some(leave.clone()), ..Terms::default() };
+    let talking = tokio::spawn(async move { talk(client, queue, &mut Memory::default(), terms).await });
+    leave.notify_one();
+    for chunk in ["a", "b", "c"] {
+        tokio::task::yield_now().await;
+        sends.send(Ok(chunk.into())).await.expect("still taken");
+    }
+    drop(sends);
+    let mut received = Vec::new();
+    while let Some(chunk) = server.chunk().await.expect("reads") {
+        received.extend_from_slice(&chunk);
+    }
+    assert_eq!(received, b"abc");
+    assert!(matches!(talking.await.expect("no panic").ending, Ending::Left));
+}
+
+#[tokio::test(start_paused = true)]
+async fn leaving_waits_no_longer_than_something_moves() {
+    let (client, _server) = Stream::pair();
+    let (sends, queue) = mpsc::channel(1);
+    // More than the pair holds, and nobody reads.
+    sends.try_send(Ok(vec![0; 1 << 20].into())).expect("there is room");
+    let leave = Arc::new(Notify::new());
+    leave.notify_one();
+    let begun = Instant::now();
+    let terms = Terms { leave: Some(leave), ..Terms::default() };
+    let outcome = talk(client, queue, &mut Memory::default(), terms).await;
+    assert!(matches!(outcome.ending, Ending::Left), "{outcome:?}");
+    assert!(begun.elapsed() < 5 * PARTING, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn bytes_between_frames_are_not_counted() {
+    let (client, mut server) = Stream::pair();
+    let framing: Framing = "json".parse().expect("good");
+    let space = " ".repeat(3 * crate::frame::GAP_BYTES);
+    server.write_all(format!("1{space}2{space}3 4").as_bytes()).await.expect("writes");
+    server.shutdown().await.expect("ends");
+    let mut output = Memory::default();
+    let terms = Terms { count: Some(3), framing, ..Terms::default() };
+    let outcome = talk(client, input(&[]), &mut output, terms).await;
+    assert!(matches!(outcome.ending, Ending::CountReached), "{outcome:?}");
+    assert!(output.bytes.ends_with(b" 3"), "cut behind the third");
+}
