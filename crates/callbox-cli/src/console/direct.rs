@@ -1,6 +1,7 @@
 //! Writing to the two outputs without anybody in between.
 
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::BorrowedFd;
@@ -32,9 +33,14 @@ pub fn takes(to: To) -> bool {
     poll(&mut polled, Some(&now)).is_ok() && !polled[0].revents().is_empty()
 }
 
+/// Held by whoever writes to standard output: a console's answers and the lines of events have a thread each, and a
+/// pipe that is full takes parts of what is written.
+static WRITING: Mutex<()> = Mutex::new(());
+
 /// Writes everything; a closed pipe is an error like any other.
 pub fn write(to: To, mut bytes: &[u8]) -> io::Result<()> {
     let descriptor = to.descriptor();
+    let _whole = (to == To::Output).then(|| WRITING.lock().unwrap_or_else(PoisonError::into_inner));
     while !bytes.is_empty() {
         match rustix::io::write(descriptor, bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

@@ -218,15 +218,19 @@ impl Traffic {
 
     fn text(&mut self, item: &Item<'_>, out: &mut Vec<u8>) {
         let Some(frame) = item.frame else {
-            let shown = if self.runs_on() { item.bytes } else { &item.bytes[..item.bytes.len().min(LINE_BYTES)] };
+            let shown = if self.runs_on() { item.bytes.len() } else { item.bytes.len().min(LINE_BYTES) };
+            let (shown, unseen) = item.bytes.split_at(shown);
             let mut text = std::mem::take(&mut self.text);
             text.clear();
-            self.lane(item.session, item.direction).printer.push(shown, &mut text);
+            let printer = &mut self.lane(item.session, item.direction).printer;
+            printer.push(shown, &mut text);
+            // What is cut off may end within a character.
+            unseen.chunks(LINE_BYTES).for_each(|unseen| printer.push(unseen, &mut String::new()));
             if self.runs_on() {
                 out.extend_from_slice(text.as_bytes());
             } else {
                 // A chunk that is only the beginning of a character is shown with its rest.
-                let hidden = item.bytes.len() - shown.len() + cut(&mut text);
+                let hidden = unseen.len() + cut(&mut text);
                 if !text.is_empty() {
                     self.line(item, &text, hidden, out);
                 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use callbox_testkit::{Callbox, Input, Peer, Process, Scratch, Script, Signal, Terminal, deadline};
+use callbox_testkit::{Callbox, Input, Output, Peer, Process, Scratch, Script, Signal, Terminal, deadline};
 
 use crate::cli::{connect, serve, served, started};
 
@@ -42,6 +42,24 @@ fn answers_are_no_lines_among_json() {
     // Reads every line of the output as an event.
     client.exits(0).ledger();
     peer.joins();
+}
+
+#[test]
+fn answers_that_are_not_shown_are_counted() {
+    let scratch = Scratch::new();
+    let path = scratch.join("ready");
+    let words = serve(["--console", "--ready-file"]).arg(&path).input(Input::Piped).output(Output::Held);
+    let (mut server, _) = started(words, &path);
+    server.types("/stats\n".repeat(20_000)).types("/suspend\n");
+    server.says("suspended");
+    // Only now somebody reads.
+    let mut output = server.take_output();
+    let reading = std::thread::spawn(move || std::io::read_to_string(&mut output).expect("text"));
+    let outcome = server.drains();
+    let answered = reading.join().expect("no panic").matches(" open of ").count();
+    let counted =
+        outcome.stderr.lines().filter_map(|line| line.split(" answers not shown").next()?.parse::<usize>().ok());
+    assert_eq!(answered + counted.sum::<usize>(), 20_000);
 }
 
 #[test]

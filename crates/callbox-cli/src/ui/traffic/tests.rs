@@ -49,6 +49,17 @@ fn a_long_line_is_cut_and_the_rest_counted() {
 }
 
 #[test]
+fn a_line_that_is_cut_within_a_character_leaves_the_next_one_whole() {
+    let long = "你".repeat(LINE_BYTES / 3 + 10);
+    let (whole, half) = long.as_bytes().split_at(long.len() - 1);
+    let shown = lines(&[whole, half, "好".as_bytes()]);
+    let shown: Vec<_> = shown.lines().collect();
+    assert!(shown[0].ends_with("你… +28 bytes"), "{}", &shown[0][shown[0].len() - 40..]);
+    // The rest of the character that was begun behind the cut.
+    assert_eq!(shown[1..], ["#1 > 你", "#1 > 好"]);
+}
+
+#[test]
 fn the_pipe_shows_text_that_runs_on_and_frames_as_lines() {
     let chunks: &[(&[u8], _)] = &[(b"one\r\ntw", None), (b"o\x1b\n", None)];
     assert_eq!(shown(traffic(Show::Text, PIPE), Direction::ToClient, chunks), "one\ntwo\\x1b\n");
