@@ -46,16 +46,6 @@ impl Sessions {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = sessions;
     }
 
-    /// Adds one.
-    pub fn add(&self, session: u64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(session);
-    }
-
-    /// Takes one out.
-    pub fn remove(&self, session: u64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != session);
-    }
-
     fn matching(&self, begun: &str) -> Vec<String> {
         let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.iter().map(u64::to_string).filter(|number| number.starts_with(begun)).take(MOST).collect()
@@ -130,8 +120,6 @@ mod tests {
     fn completed(line: &str, side: Side) -> (usize, Vec<String>) {
         let sessions = Sessions::default();
         sessions.set([1, 12, 30]);
-        sessions.add(13);
-        sessions.remove(30);
         complete(line, line.len(), side, &sessions)
     }
 
@@ -148,7 +136,7 @@ mod tests {
             ("/eol c", 5, &["crlf", "cr"]),
             ("/every o", 7, &["off"]),
             ("/help sus", 6, &["suspend"]),
-            ("/to 1", 4, &["1 ", "12 ", "13 "]),
+            ("/to 1", 4, &["1 ", "12 "]),
             ("/close 12", 7, &["12"]),
             ("/watch 3", 7, &[]),
             ("/to 1 /he", 9, &[]),

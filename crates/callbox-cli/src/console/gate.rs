@@ -181,6 +181,7 @@ impl Gate {
         self.lock().phase == Phase::Ended
     }
 
+    #[cfg(test)]
     /// Waits until everything is on the screen.
     pub fn settles(&self, deadline: Instant) -> bool {
         let mut state = self.lock();

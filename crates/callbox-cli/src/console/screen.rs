@@ -21,6 +21,7 @@ const SHOW_EVERY: Duration = Duration::from_millis(33);
 /// How long a text without a line's end waits for its rest.
 const REST: Duration = Duration::from_millis(50);
 /// How long [`Screen::flush`] waits at most.
+#[cfg(test)]
 const FLUSH: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Default)]
@@ -87,6 +88,7 @@ impl Screen {
         }
     }
 
+    #[cfg(test)]
     /// Waits until everything is shown, two seconds at most; returns whether it is.
     pub fn flush(&self) -> bool {
         let Some(shared) = &self.0 else { return true };

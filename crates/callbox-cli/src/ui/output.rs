@@ -107,8 +107,12 @@ async fn unread(watch: Option<&AsyncFd<OwnedFd>>) -> io::Error {
     io::ErrorKind::BrokenPipe.into()
 }
 
-/// Registers a copy of standard output; files and the like cannot be watched.
+/// Registers a copy of standard output; files and the like cannot be watched. Nor is a terminal: when it goes away a
+/// signal says so, and says more.
 fn watch() -> Option<AsyncFd<OwnedFd>> {
+    if io::stdout().is_terminal() {
+        return None;
+    }
     let copy = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3).ok()?;
     callbox::net::sys::register(copy, Interest::ERROR).ok()
 }

@@ -80,15 +80,19 @@ impl Handler for Answer {
             Some(desk) => desk.take_seat(&session),
             None => Seat::alone(),
         };
-        let incoming = match (&self.what, self.framing.is_none()) {
-            (What::Echo, _) | (_, true) => Incoming::Chunks(reader),
-            (_, false) => Incoming::Frames(Box::new(FrameReader::new(reader, &self.framing))),
+        // Asked for after the seat was taken: a rule that is chosen meanwhile comes as an order.
+        let framing = self.desk.as_ref().and_then(|desk| desk.framing()).unwrap_or_else(|| self.framing.clone());
+        let incoming = match self.what {
+            // Nobody looks at single frames: whoever watches cuts for himself.
+            What::Nothing | What::Echo => Incoming::Chunks(reader),
+            What::Text { .. } => Incoming::Frames(Box::new(FrameReader::new(reader, &framing))),
         };
         let rng = match &self.what {
             What::Text { seed, .. } => Rng::new(seed ^ session.id().0),
             _ => Rng::new(0),
         };
-        let mut talk = Talk { answer: self, session: &session, writer, incoming, orders, seat, rng, answers: 0 };
+        let mut talk =
+            Talk { answer: self, framing, session: &session, writer, incoming, orders, seat, rng, answers: 0 };
         // Boxed: with thousands of idle sessions their size is most of their memory.
         let result = Box::pin(talk.run()).await;
         if let Err(error) = &result {
@@ -105,6 +109,7 @@ impl Handler for Answer {
 /// One session's conversation.
 struct Talk<'a> {
     answer: &'a Answer,
+    framing: Framing,
     session: &'a Session,
     writer: Writer,
     incoming: Incoming,
@@ -155,6 +160,10 @@ impl Talk<'_> {
                         self.writer.write_all(&bytes).await?;
                         ended = ended.map(|_| Instant::now());
                     }
+                    Some(Order::Frame(framing)) => {
+                        self.incoming.recut(&framing);
+                        self.framing = framing;
+                    }
                     Some(Order::Pause) => paused = true,
                     Some(Order::Resume) => paused = false,
                     Some(Order::End) => {
@@ -196,7 +205,7 @@ impl Talk<'_> {
         let (template, framing) = match &self.answer.what {
             What::Nothing => return Ok(None),
             What::Echo => return Ok(Some(received)),
-            What::Text { template, .. } => (template, &self.answer.framing),
+            What::Text { template, .. } => (template, &self.framing),
         };
         self.answers += 1;
         let peer = self.session.peer().to_string();
@@ -208,6 +217,12 @@ impl Talk<'_> {
 }
 
 impl Incoming {
+    fn recut(&mut self, framing: &Framing) {
+        if let Incoming::Frames(frames) = self {
+            frames.recut(framing);
+        }
+    }
+
     /// Returns the next bytes, and whether they are something to answer.
     async fn next(&mut self) -> Result<Option<(Bytes, bool)>> {
         match self {

@@ -66,6 +66,14 @@ impl FrameReader {
         FrameReader { reader, framer: Framer::new(framing), input: Bytes::new(), ended: false }
     }
 
+    /// Cuts by another rule from here on; the bytes of an unfinished frame are cut again.
+    pub fn recut(&mut self, framing: &Framing) {
+        let mut uncut = self.framer.held().to_vec();
+        uncut.extend_from_slice(&self.input);
+        self.input = uncut.into();
+        self.framer = Framer::new(framing);
+    }
+
     /// Receives the next frame, or `None` at the end of stream. The last one may be partial; bytes between frames are no
     /// frame and are skipped.
     ///

@@ -139,6 +139,9 @@ impl Head {
             Some(Ok(Changed::Framing(framing, said))) => {
                 self.observers.recut(&framing);
                 self.desk.list().iter().for_each(|seat| seat.session.recut(&framing));
+                if self.desk.recut(&framing) > 0 {
+                    self.voice.say("callbox: sessions that take nothing are answered by the frames of before");
+                }
                 return self.voice.answer(said);
             }
             Some(Err(invalid)) => return self.trouble(&invalid),

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
+use crate::frame::Framing;
 use crate::report::SessionId;
 use crate::session::Session;
 use crate::termination::Termination;
@@ -26,6 +27,8 @@ pub enum Order {
     Pause,
     /// Read on.
     Resume,
+    /// Cut what is received, and frame what is answered, by another rule.
+    Frame(Framing),
     /// Send our end of stream after what was ordered before; go on reading.
     End,
     /// Send our end of stream after what was ordered before, and close.
@@ -57,6 +60,8 @@ impl fmt::Display for Refused {
 #[derive(Debug, Default)]
 pub struct Desk {
     seats: Mutex<BTreeMap<SessionId, Arc<Place>>>,
+    /// The rule of sessions that come, once somebody has chosen one.
+    framing: Mutex<Option<Framing>>,
     dismissed: watch::Sender<bool>,
 }
 
@@ -90,6 +95,16 @@ impl Desk {
     /// Makes one without sessions.
     pub fn new() -> Arc<Desk> {
         Arc::default()
+    }
+
+    /// Has every session, those that come too, answered by another rule; says how many could not be told.
+    pub fn recut(&self, framing: &Framing) -> usize {
+        *self.framing.lock().unwrap_or_else(PoisonError::into_inner) = Some(framing.clone());
+        self.order_all(&Order::Frame(framing.clone())).1
+    }
+
+    pub(super) fn framing(&self) -> Option<Framing> {
+        self.framing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Tells a session to do something.
@@ -168,7 +183,7 @@ impl Place {
             Order::Resume => Some((&self.paused, false)),
             Order::End => Some((&self.finished, true)),
             Order::Send(_) if self.finished.load(Relaxed) => return Err(Refused::Ended),
-            Order::Send(_) | Order::Close => None,
+            Order::Send(_) | Order::Frame(_) | Order::Close => None,
         };
         self.orders.try_send(order).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Refused::Full,

@@ -139,3 +139,24 @@ async fn our_end_of_stream_is_followed_by_nothing_and_the_session_lives_on() {
         closes.expect("at once").expect("no panic").expect("closes");
     }
 }
+
+#[tokio::test]
+async fn another_rule_holds_for_what_is_not_yet_a_frame_and_for_who_comes() {
+    let desk = Desk::new();
+    let answer = Answer::new(text("yes")).with_framing("length:u32be".parse().expect("good")).with_desk(desk.clone());
+    let (mut client, serving) = serving(answer.clone());
+    client.write_all(b"on").await.expect("writes");
+    while desk.list().first().is_none_or(|seat| seat.session.meter().total_bytes() == 0) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(desk.recut(&"line".parse().expect("good")), 0);
+    client.write_all(b"e\n").await.expect("writes");
+    assert_eq!(client.chunk().await.expect("reads").as_deref(), Some(&b"yes\n"[..]));
+    client.shutdown().await.expect("ends");
+    serving.await.expect("no panic").expect("answers");
+    let (mut client, serving) = self::serving(answer);
+    client.write_all(b"two\n").await.expect("writes");
+    assert_eq!(client.chunk().await.expect("reads").as_deref(), Some(&b"yes\n"[..]));
+    drop(client);
+    serving.await.expect("no panic").expect("answers");
+}
