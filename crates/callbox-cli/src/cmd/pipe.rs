@@ -236,6 +236,7 @@ async fn converse(
         stream.descriptor().is_some_and(|socket| Effective::of(socket).is_ok_and(|options| options.zero_linger));
     let leave = Arc::new(Notify::new());
     let Input { chunks, mut seat } = input;
+    let voice = seat.as_ref().map(Seat::voice);
     let terms = Terms { leave: Some(leave.clone()), ..args.terms(plan, abrupt) };
     let talking = talk(stream, chunks, output, terms);
     // One future for the whole time: a line that is being carried out must not be dropped.
@@ -274,6 +275,9 @@ async fn converse(
             () = until(grace) => return Err(AtOnce(if args.expect.is_empty() { exit::TIMED_OUT } else { exit::UNMET })),
         }
     };
+    if let Some(voice) = voice {
+        voice.finish().await;
+    }
     if let Some(ending) = signalled {
         return Ok(Ok(ending.code()));
     }

@@ -152,7 +152,7 @@ pub fn run(args: &ServeArgs, output: &OutputArgs) -> Result<u8, Failure> {
         program::greet(&app, args, &running);
         let (result, report) = steer::until_over(&app, running, head.as_mut(), &mut signals).await;
         if let Some(head) = head {
-            app.keep(head.into_console());
+            app.keep(head.into_console().await);
         }
         if let Some(exec) = exec {
             exec.end_all();

@@ -2,11 +2,18 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
 
 use super::Screen;
+use crate::ui::thread::FLUSH_GRACE;
 
 /// Answers that may wait; of whoever asks faster than they are taken, the others are only counted.
 const WAITING: usize = 256;
+
+/// From one look for a place in a full queue to the next, at the end.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Says things to whoever types.
 pub struct Voice {
@@ -15,6 +22,8 @@ pub struct Voice {
 }
 
 enum Said {
+    /// Says when everything before is said.
+    Done(oneshot::Sender<()>),
     Answer(String),
     Trouble(String),
 }
@@ -32,6 +41,7 @@ impl Voice {
         std::thread::Builder::new().name("callbox-voice".into()).spawn(move || {
             for said in said {
                 match said {
+                    Said::Done(done) => drop(done),
                     Said::Answer(text) if !json => screen.print(ended(text)),
                     Said::Answer(text) | Said::Trouble(text) => screen.print_err(ended(text)),
                 }
@@ -52,6 +62,20 @@ impl Voice {
     /// Says what is wrong, or what happens.
     pub fn say(&self, text: impl Into<String>) {
         self.put(Said::Trouble(text.into()));
+    }
+
+    /// Waits until everything is said, for a while: nobody may be there to take it.
+    pub async fn finish(&self) {
+        let (done, heard) = oneshot::channel();
+        let finishes = async {
+            let mut last = Said::Done(done);
+            while let Err(mpsc::TrySendError::Full(again)) = self.said.try_send(last) {
+                last = again;
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            let _ = heard.await;
+        };
+        let _ = tokio::time::timeout(FLUSH_GRACE, finishes).await;
     }
 
     fn put(&self, said: Said) {

@@ -63,6 +63,25 @@ fn answers_that_are_not_shown_are_counted() {
 }
 
 #[test]
+fn answers_before_quit_are_shown_before_the_exit() {
+    let (address, peer) = Script::serves(|mut peer| {
+        peer.reads_to_end();
+    });
+    for words in [connect(address, ["--console"]), serve(["--console", "-q"])] {
+        let mut driven = words.input(Input::Piped).output(Output::Held).start();
+        // More than a pipe holds.
+        driven.types("/help\n".repeat(120)).types("/quit\n");
+        deadline::let_pass(Duration::from_millis(300));
+        let mut output = driven.take_output();
+        let reading = std::thread::spawn(move || std::io::read_to_string(&mut output).expect("text"));
+        driven.exits(0);
+        let text = reading.join().expect("no panic");
+        assert_eq!(text.lines().filter(|line| line.starts_with("/quit ")).count(), 120, "{text}");
+    }
+    peer.joins();
+}
+
+#[test]
 fn ctrl_c_leaves_a_console_whose_server_takes_nothing() {
     let (address, peer) = Script::serves(|mut peer| {
         peer.expects("start\n");

@@ -89,6 +89,11 @@ impl<'a> Seat<'a> {
         Ok((seat, receiver))
     }
 
+    /// Returns what it answers with.
+    pub fn voice(&self) -> Arc<Voice> {
+        self.voice.clone()
+    }
+
     /// Obeys until the command is to end. Cancel safe: a line that was taken is carried out at once.
     pub async fn obey(&mut self) -> Wish {
         loop {

@@ -89,9 +89,10 @@ impl Head {
         self.desk.dismiss();
     }
 
-    /// Returns the console, to be kept open until the last line is shown.
-    pub fn into_console(mut self) -> Console {
+    /// Says what is left to say and returns the console, to be kept open until the last line is shown.
+    pub async fn into_console(mut self) -> Console {
         self.repeating.drain(..).for_each(|task| task.abort());
+        self.voice.finish().await;
         self.console
     }
 
