@@ -138,7 +138,7 @@ mod tests {
             ("/help sus", 6, &["suspend"]),
             ("/to 1", 4, &["1 ", "12 "]),
             ("/close 12", 7, &["12"]),
-            ("/watch 3", 7, &[]),
+            ("/watch 3", 7, &["30"]),
             ("/to 1 /he", 9, &[]),
         ];
         for (line, start, candidates) in table {
