@@ -154,9 +154,11 @@ impl Frames {
         self.error.as_ref()
     }
 
-    /// Returns how frames arrived so far.
-    pub(crate) fn report(&self) -> FrameReport {
-        FrameReport { to_server: self.to_server.arrivals(), to_client: self.to_client.arrivals() }
+    /// Returns how frames arrived so far, where there is or was a rule.
+    pub(crate) fn report(&self) -> Option<FrameReport> {
+        let report = FrameReport { to_server: self.to_server.arrivals(), to_client: self.to_client.arrivals() };
+        let cuts = [&self.to_server, &self.to_client].into_iter().any(|lane| lane.cuts);
+        (cuts || report != FrameReport::default()).then_some(report)
     }
 }
 

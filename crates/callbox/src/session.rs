@@ -216,7 +216,7 @@ impl Session {
 
     /// Returns how frames have arrived so far, where observers have a framer.
     pub fn frame_report(&self) -> Option<FrameReport> {
-        self.frames().map(|frames| frames.report())
+        self.frames().and_then(|frames| frames.report())
     }
 
     /// Returns why cutting had to stop, if it had.

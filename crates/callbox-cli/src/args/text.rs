@@ -46,7 +46,11 @@ impl TextArgs {
     /// A rule that can frame nothing.
     pub fn framing(&self) -> Result<Framing, Failure> {
         let framing = self.spec();
-        framing.check().map_err(|invalid| Failure::usage(format!("--frame: {invalid}")))?;
+        framing.check().map_err(|invalid| {
+            let over = invalid.problem.contains("maximum");
+            let failure = Failure::usage(format!("--frame: {invalid}"));
+            if over { failure.hint("--max-frame is the maximum") } else { failure }
+        })?;
         Ok(framing.in_encoding(self.encoding))
     }
 
