@@ -81,7 +81,8 @@ impl Handler for Answer {
             None => Seat::alone(),
         };
         let incoming = match (&self.what, self.framing.is_none()) {
-            (What::Echo, _) | (_, true) => Incoming::Chunks(reader),
+            // Where no frame is answered, none is cut here: whoever watches does, by a rule that may change.
+            (What::Echo | What::Nothing, _) | (_, true) => Incoming::Chunks(reader),
             (_, false) => Incoming::Frames(Box::new(FrameReader::new(reader, &self.framing))),
         };
         let rng = match &self.what {
