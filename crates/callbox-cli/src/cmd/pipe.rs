@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use callbox::Stream;
 use callbox::direction::{Direction, Role};
-use callbox::handle::talk::{Output, Terms, talk};
+use callbox::handle::talk::{Ending, Output, Terms, talk};
 use callbox::net::socket::Effective;
 use callbox::pattern::{Expect, Pattern};
 use callbox::server::Report;
@@ -163,6 +163,9 @@ async fn carry(
     }
 }
 
+/// How long a hangup's signal may come behind the end of its terminal; the kernel sends it first.
+const HANGUP: Duration = Duration::from_secs(1);
+
 /// What stands before a line that is typed. It stays the same: an editor cannot change it while it waits.
 const PROMPT: &str = "> ";
 
@@ -232,6 +235,8 @@ async fn converse(
     deadline: Option<Instant>,
 ) -> Result<Result<u8, Failure>, AtOnce> {
     let session = stream.session().clone();
+    // Asked now: one that is gone does not answer as a terminal any more.
+    let on_terminal = App::stdout_is_terminal();
     let abrupt =
         stream.descriptor().is_some_and(|socket| Effective::of(socket).is_ok_and(|options| options.zero_linger));
     let leave = Arc::new(Notify::new());
@@ -275,6 +280,10 @@ async fn converse(
             () = until(grace) => return Err(AtOnce(if args.expect.is_empty() { exit::TIMED_OUT } else { exit::UNMET })),
         }
     };
+    if on_terminal && signalled.is_none() && matches!(outcome.ending, Ending::OutputClosed | Ending::OutputFailed(_)) {
+        // A terminal that is gone is told by SIGHUP too, which says more than a failed write.
+        signalled = tokio::time::timeout(HANGUP, signals.ending()).await.ok();
+    }
     if let Some(voice) = voice {
         voice.finish().await;
     }

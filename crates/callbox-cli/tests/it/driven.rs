@@ -82,6 +82,39 @@ fn answers_before_quit_are_shown_before_the_exit() {
 }
 
 #[test]
+fn whoever_leaves_has_not_seen_what_was_expected() {
+    for last in ["/quit\n", "/reset\n"] {
+        let (address, peer) = Script::serves(|mut peer| {
+            peer.expects("hello\n");
+            peer
+        });
+        let client = connect(address, ["--console", "--expect", "never"]).input(Input::Piped);
+        let mut client = client.start();
+        client.types("hello\n");
+        let peer = peer.joins();
+        client.types(last);
+        client.exits(1).said("expected \"never\" and did not see it before we left; nothing came");
+        drop(peer);
+    }
+}
+
+#[test]
+fn another_rule_frees_sessions_from_the_one_before() {
+    let scratch = Scratch::new();
+    let path = scratch.join("ready");
+    let words = serve(["--console", "--frame", "line", "--max-frame", "100"]).arg("--ready-file").arg(&path);
+    let (mut server, address) = started(words.input(Input::Piped), &path);
+    let mut client = Peer::connects(address);
+    server.says("connected from");
+    server.types("/frame none\n").shows("frames: none");
+    client.sends([b'x'; 1000]);
+    server.shows("#1 > xxx");
+    server.types("/to 1 still here\n");
+    client.expects("still here\n").ends();
+    server.drains().exited(0);
+}
+
+#[test]
 fn ctrl_c_leaves_a_console_whose_server_takes_nothing() {
     let (address, peer) = Script::serves(|mut peer| {
         peer.expects("start\n");

@@ -83,8 +83,9 @@ impl Handler for Answer {
         // Asked for after the seat was taken: a rule that is chosen meanwhile comes as an order.
         let framing = self.desk.as_ref().and_then(|desk| desk.framing()).unwrap_or_else(|| self.framing.clone());
         let incoming = match self.what {
-            // Nobody looks at single frames: whoever watches cuts for himself.
+            // Where no frame is answered, none is cut here: whoever watches does, by a rule that may change.
             What::Nothing | What::Echo => Incoming::Chunks(reader),
+            What::Text { .. } if self.desk.is_none() && framing.is_none() => Incoming::Chunks(reader),
             What::Text { .. } => Incoming::Frames(Box::new(FrameReader::new(reader, &framing))),
         };
         let rng = match &self.what {

@@ -22,9 +22,12 @@ pub fn judge(app: &App, args: &PipeArgs, session: &Session, outcome: Outcome) ->
         return Err(failure);
     }
     match outcome.ending {
-        Ending::ExpectMet | Ending::CountReached | Ending::Left => Ok(exit::DONE),
-        // `/reset`, and nobody else aborts.
-        Ending::Stopped(Termination::Aborted) => Ok(exit::DONE),
+        Ending::ExpectMet | Ending::CountReached => Ok(exit::DONE),
+        // `/quit` and `/reset`: nobody else says so or aborts.
+        ending @ (Ending::Left | Ending::Stopped(Termination::Aborted)) => match &outcome.expect {
+            Some(expect) if !expect.is_met() => Err(unmet(expect, &ending, peer, args)),
+            _ => Ok(exit::DONE),
+        },
         Ending::OutputClosed => {
             if app.output.verbose > 0 {
                 app.say("nobody reads our output any more; input not yet sent is dropped");
@@ -86,6 +89,7 @@ fn unmet(expect: &Expect, ending: &Ending, peer: &str, args: &PipeArgs) -> Failu
         Ending::Stopped(Termination::IdleTimeout) => {
             format!("before no byte had come or gone for {}", callbox::units::show_duration(args.idle_timeout))
         }
+        Ending::Left | Ending::Stopped(Termination::Aborted) => "before we left".into(),
         Ending::Stopped(_) => format!("within {}", callbox::units::show_duration(args.timeout)),
         Ending::LingerOver => "before the linger time was over".into(),
         _ => format!("before the {peer}'s end of stream"),
