@@ -224,3 +224,13 @@ fn quiet_silences_it_and_json_keeps_its_lines() {
     });
     unexplained.0.exits(0).never_said("explained");
 }
+
+#[test]
+fn frames_are_told_as_they_came() {
+    let (server, address) = served(["--explain", "--frame", "line", "--reply", "ok"]);
+    let mut client = Peer::connects(address);
+    client.sends("one\ntw").expects("ok\n").sends("o\nthree\n").expects("ok\nok\n").ends().expects_end();
+    server.says("explained: ");
+    let counts = "14 B in 2 chunks, which were 3 frames (1 split over chunks, 2 merged in one) went to the server";
+    tells(explained(&server.drains()), &[counts, "3 frames to the client"]);
+}

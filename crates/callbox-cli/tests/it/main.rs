@@ -50,6 +50,24 @@ mod exec;
 /// On a terminal (rows 31, 76, 78).
 mod screen;
 
+/// `--frame`, `--checksum`, `--max-frame` (row 30).
+mod frames;
+
+/// `--encoding` (row 31).
+mod encodings;
+
+/// `--show`, `--timestamps`, and what reaches a terminal (row 78).
+mod views;
+
+/// `--template` and `--seed`.
+mod templates;
+
+/// The console, told by a program through pipes.
+mod console;
+
+/// The console on a terminal, as a person meets it.
+mod prompt;
+
 /// `--json`.
 mod events;
 
