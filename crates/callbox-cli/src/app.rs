@@ -82,6 +82,7 @@ impl App {
             data: output.json || lines,
             talk: output.json
                 || lines
+                || (pipe && !raw)
                 || (!output.quiet && (level.sessions || level.verbose > 0))
                 || level.explain.is_some(),
             lossless: pipe && (output.json || lines),
@@ -103,7 +104,7 @@ impl App {
             View::Log(Log::new(level, output.colored(&io::stderr()), traffic))
         };
         // A terminal has no reader that waits for the end.
-        let closes_after = (pipe && lines && !App::stdout_is_terminal()).then_some(inbound);
+        let closes_after = (pipe && !raw && !live && !output.json && !App::stdout_is_terminal()).then_some(inbound);
         let shower = Shower::start(bus.clone(), view, closes_after);
         let shower = shower.map_err(|error| Failure::local("start a thread", &error))?;
         let observers = Observers::on_bus(&bus);

@@ -1,7 +1,7 @@
 //! A session's bytes cut into frames, for whoever watches: numbered, counted, and how they arrived.
 //!
 //! Handlers that talk in frames cut for themselves ([`net::framed`](crate::net::framed)); this is what observers see,
-//! whatever the handler does. Both use the same framers, so they agree.
+//! whatever the handler does. Both use the same framers, so they agree (by `idle:` as far as both read the clock alike).
 
 use std::fmt;
 

@@ -231,6 +231,6 @@ fn frames_are_told_as_they_came() {
     let mut client = Peer::connects(address);
     client.sends("one\ntw").expects("ok\n").sends("o\nthree\n").expects("ok\nok\n").ends().expects_end();
     server.says("explained: ");
-    let counts = "14 B in 2 chunks, which were 3 frames (1 split over chunks, 2 merged in one) went to the server";
-    tells(explained(&server.drains()), &[counts, "3 frames to the client"]);
+    let counts = "14 B in 2 chunks, which were 3 frames (1 split over chunks, 2 merged in one), went to the server";
+    tells(explained(&server.drains()), &[counts, "3 frames, to the client"]);
 }

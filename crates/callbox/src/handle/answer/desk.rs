@@ -123,11 +123,6 @@ impl Desk {
         (taken, places.len() - taken)
     }
 
-    /// Returns a way to order that waits while too much is waiting, for long sends.
-    pub fn orders(&self, session: SessionId) -> Result<mpsc::Sender<Order>, Refused> {
-        self.place(session).map(|place| place.orders.clone())
-    }
-
     /// Aborts a session at once, whatever waits for it: its client sees a reset.
     ///
     /// # Errors
