@@ -335,8 +335,7 @@ fn what_can_be_no_frame_ends_the_session_with_its_reason() {
             client.exited(5).said("callbox: ").said(spec);
         }
         let (server, address) = served(["--echo", "--json", "--frame", spec]);
-        let mut client = Peer::connects(address);
-        client.sends(bytes);
+        sends_and_stays(bytes)(Peer::connects(address));
         let closed = server.event("closed", |event| event["session"] == 1);
         let named = ["frame_malformed", "frame_too_large"].contains(&closed["termination"].as_str().expect("checked"));
         assert!(named, "{spec}: {closed}");
