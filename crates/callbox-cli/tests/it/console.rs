@@ -129,6 +129,27 @@ fn encoding_frame_and_show_hold_from_then_on() {
 }
 
 #[test]
+fn show_holds_though_the_output_began_as_bytes() {
+    let (mut client, mut peer) = client([]);
+    peer.sends("\x01");
+    client.shows("\x01");
+    client.types("/show hex\nx\n");
+    peer.expects("x\n").sends("\x02");
+    client.shows("02");
+    peer.ends();
+    client.exits(0);
+}
+
+#[test]
+fn what_the_console_says_is_on_standard_error() {
+    let (mut client, mut peer) = client([]);
+    client.types("/show raw\n/frame line\n/encoding gbk\n/eol crlf\n/timestamps none\n/frame none\nover\n");
+    peer.expects("over\r\n").sends("all\n").ends();
+    client.ends_input();
+    client.exits(0).wrote("all\n");
+}
+
+#[test]
 fn eof_ends_our_stream_and_the_answer_still_arrives() {
     let (mut client, mut peer) = client([]);
     client.types("question\n/eof\n");
@@ -172,6 +193,14 @@ fn quit_leaves_a_peer_that_stays() {
     peer.expects_end();
     leaving.ends_with_input_open().exited(0);
     peer.closes();
+}
+
+#[test]
+fn what_was_typed_before_quit_is_sent_first() {
+    let (mut leaving, mut peer) = client([]);
+    leaving.types("last words\n/hex 00\n/quit\n");
+    peer.expects("last words\n\0").expects_end();
+    leaving.ends_with_input_open().exited(0);
 }
 
 #[test]
@@ -435,4 +464,70 @@ fn a_server_whose_commands_end_serves_on() {
     crate::cli::echoes(address);
     crate::cli::echoes(address);
     server.drains();
+}
+
+#[test]
+fn a_session_whose_both_directions_have_ended_closes() {
+    for client_first in [false, true] {
+        let (mut server, address) = server([]);
+        let mut peer = guest(&server, address, 1);
+        server.types("/watch 1\n");
+        if client_first {
+            peer.sends("question\n").ends();
+            server.shows("question");
+            server.types("answer\n/eof\n");
+            peer.expects("answer\n").expects_end();
+        } else {
+            server.types("question\n/eof\n");
+            peer.expects("question\n").expects_end().sends("answer\n").ends();
+            server.shows("answer");
+        }
+        says(&server, "#1 closed");
+        server.drains();
+    }
+}
+
+#[test]
+fn what_a_server_s_console_says_is_on_standard_error() {
+    let (mut server, address) = server([]);
+    let mut peer = guest(&server, address, 1);
+    server.types("/watch 1\n/show text\n/encoding gbk\n/eol crlf\n/watch\n/to 1 x\n");
+    peer.expects("x\r\n");
+    closes(&mut server, 1, &mut peer);
+    server.drains().wrote("#1 < x\\r\\n\n");
+}
+
+#[test]
+fn events_stay_events_beside_the_console() {
+    let (mut client, mut peer) = client(["--json"]);
+    client.types("/show hex\n/stats\n/help\nhello\n");
+    peer.expects("hello\n").ends();
+    let ledger = client.exits(0).ledger();
+    assert_eq!(ledger.bytes("to_server"), b"hello\n");
+}
+
+#[test]
+fn a_seed_drawn_for_every_is_said() {
+    let (mut client, mut peer) = client([]);
+    client.types("/every 1h {random:8}\n");
+    let mut first = [0; 9];
+    std::io::Read::read_exact(&mut peer.stream(), &mut first).expect("sent at once");
+    client.says("--seed ");
+    peer.ends();
+    let outcome = client.exits(0);
+    let seed = outcome.stderr.split("--seed ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a number");
+    let (mut again, mut peer) = self::client(["--seed", seed]);
+    again.types("/every 1h {random:8}\n");
+    peer.expects(first).ends();
+    again.exits(0);
+}
+
+#[test]
+fn what_cannot_be_sent_is_said_as_every_error_is() {
+    let (mut client, mut peer) = client([]);
+    client.types("/eof\nmore\n");
+    peer.expects_end();
+    client.says("end of stream");
+    peer.ends();
+    client.exits(0).said("callbox: ");
 }

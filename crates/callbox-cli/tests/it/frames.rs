@@ -335,8 +335,7 @@ fn what_can_be_no_frame_ends_the_session_with_its_reason() {
             client.exited(5).said("callbox: ").said(spec);
         }
         let (server, address) = served(["--echo", "--json", "--frame", spec]);
-        let mut client = Peer::connects(address);
-        client.sends(bytes);
+        sends_and_stays(bytes)(Peer::connects(address));
         let closed = server.event("closed", |event| event["session"] == 1);
         let named = ["frame_malformed", "frame_too_large"].contains(&closed["termination"].as_str().expect("checked"));
         assert!(named, "{spec}: {closed}");
@@ -474,4 +473,41 @@ fn a_server_under_frames_serves_others_while_one_frame_is_unfinished() {
     let (server, address) = served(["--echo"]);
     echoes(address);
     server.drains();
+}
+
+#[test]
+fn a_server_that_replies_nothing_asks_for_no_reply_that_fits() {
+    for how in ["--discard", "--echo"] {
+        let (server, address) = served([how, "--frame", "fixed:4"]);
+        Peer::connects(address).sends("1234").ends().reads_to_end();
+        server.drains().showed("#1 > 1234\n");
+    }
+}
+
+#[test]
+fn a_frame_over_the_maximum_is_exit_5_whoever_ended_in_the_meantime() {
+    for how in ["--raw", "--escape", "--json"] {
+        for (spec, maximum, bytes) in TOO_LARGE {
+            for ours in [&["--no-shutdown"][..], &[]] {
+                let (address, _peer) = Script::serves(move |mut peer| {
+                    peer.sends(bytes).ends().reads_to_end();
+                });
+                let words = ["--frame", spec, "--max-frame", maximum, how];
+                connect(address, words).args(ours).run().exited(5).said("maximum");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_frame_over_the_maximum_is_an_error_of_its_kind() {
+    for (spec, bytes, kind) in
+        [("length:u32be", FOUR_GIB, "frame_too_large"), ("netstring", b"5:hello,x", "frame_malformed")]
+    {
+        let (address, _peer) = Script::serves(sends_and_stays(bytes));
+        let client = connect(address, ["--frame", spec, "--json", "--no-shutdown"]);
+        let ledger = client.run().exited(5).ledger();
+        assert_eq!(ledger.the("closed")["termination"], kind);
+        assert_eq!(ledger.the("error")["kind"], kind);
+    }
 }

@@ -68,6 +68,16 @@ fn the_prompt_stays_whole_under_what_comes_in() {
 }
 
 #[test]
+fn what_came_in_pieces_is_one_line_on_the_screen() {
+    let mut person = person();
+    person.peer.sends("first half, ");
+    person.terminal.sees("half a line", |rows| rows.iter().any(|row| row.contains("first half,")));
+    person.peer.sends("second half\nnext\n");
+    person.sees(&["first half, second half", "next", ">"]);
+    person.leaves();
+}
+
+#[test]
 fn what_a_peer_sends_cannot_move_the_cursor() {
     let mut person = person();
     person.types("mine").sees(&["> mine"]);
@@ -264,11 +274,11 @@ fn a_prompt_stays_usable_while_500_talk_at_once() {
     terminal.sees("what is typed", |rows| ends_with(rows, &["> /to 1 still"]));
     terminal.types(" there?\r");
     mine.expects("still there?\n").sends("I am\n");
-    terminal.shows("not shown");
     terminal.types("/sta\t").sees("a completed command", |rows| ends_with(rows, &["> /stats"]));
     terminal.types("\r").shows(" open of ");
     over.store(true, Ordering::Relaxed);
     crowd.joins();
+    terminal.shows("not shown");
     terminal.types("/close 1\r");
     mine.expects_end().ends();
     terminal.types("/quit\r");

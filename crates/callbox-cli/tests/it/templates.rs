@@ -152,3 +152,14 @@ fn a_bad_template_is_one_line_that_points_and_advises() {
         }
     }
 }
+
+#[test]
+fn help_names_every_variable_as_it_is_written() {
+    for command in ["connect", "listen", "serve"] {
+        let help = callbox([command, "--help"]).run().exited(0).stdout;
+        let help = String::from_utf8(help).expect("text");
+        for variable in ["{n}", "{time}", "{uuid}", "{random:16}", "{session}", "{peer}", "{hex:"] {
+            assert!(help.contains(variable), "{variable} in {command} --help");
+        }
+    }
+}
