@@ -14,6 +14,17 @@ macro_rules! terminations {
             /// Every reason there is so far.
             pub const ALL: &'static [Termination] = &[$(Termination::$variant,)*];
 
+            /// Returns the name of the limit that was hit, as a summary counts it; `None` where the reason is no limit.
+            pub fn limit(self) -> Option<&'static str> {
+                match self {
+                    Termination::IdleTimeout => Some("idle_timeout"),
+                    Termination::WriteStall => Some("write_stall"),
+                    Termination::FrameTooLarge => Some("frame_too_large"),
+                    Termination::Drained => Some("drain"),
+                    _ => None,
+                }
+            }
+
             /// Returns the name used in events.
             pub fn name(self) -> &'static str {
                 match self { $(Termination::$variant => $name,)* }

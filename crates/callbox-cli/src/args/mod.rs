@@ -13,5 +13,5 @@ pub use console::ConsoleArgs;
 pub use output::{Color, OutputArgs};
 pub use sends::{Ready, Sends};
 pub use socket::SocketArgs;
-pub use text::TextArgs;
+pub use text::{Seed, TextArgs};
 pub use values::{duration, optional, size};

@@ -2,6 +2,8 @@
 
 use std::io::IsTerminal;
 
+use crate::console::voice::Manner;
+
 use crate::lang::Lang;
 
 /// When to use colour.
@@ -40,6 +42,11 @@ pub struct OutputArgs {
 }
 
 impl OutputArgs {
+    /// Returns how a console answers.
+    pub fn manner(&self) -> Manner {
+        Manner { json: self.json, quiet: self.quiet }
+    }
+
     /// Decides about colour for one of our streams.
     pub fn colored(&self, stream: &impl IsTerminal) -> bool {
         self.color.applies_to(stream)

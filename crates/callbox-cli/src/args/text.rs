@@ -30,8 +30,12 @@ pub struct TextArgs {
     /// Put a time before each chunk or frame shown: none, clock, delta (since the one before) or relative (since the session's start)
     #[arg(long, value_name = "WHICH", default_value = "none", help_heading = "Frames and text")]
     pub timestamps: Timestamps,
-    /// Expand {time}, {uuid}, {random:16}, {session}, {peer}, {hex:00 ff} and, counting from 1, an n in braces in the texts sent; {{ and }} are braces
-    #[arg(long, help_heading = "Frames and text")]
+    // Without the escape sequence, which is printed nowhere but in colour, the first one would be a line break.
+    #[arg(
+        long,
+        help = "Expand {\x1b[0mn}, {time}, {uuid}, {random:16}, {session}, {peer} and {hex:00 ff} in the texts sent; {{ and }} are braces",
+        help_heading = "Frames and text"
+    )]
     pub template: bool,
     /// Where the randomness of {uuid} and {random:..} begins [default: drawn, and said]
     #[arg(long, value_name = "N", help_heading = "Frames and text")]
@@ -60,11 +64,25 @@ impl TextArgs {
         self.frame.clone().with_max_bytes(most).with_checksum(self.checksum)
     }
 
+    /// Returns the seed that was drawn, with whether it still has to be said.
+    pub fn seed_of(&self, seed: u64) -> Seed {
+        Seed { seed, unsaid: self.seed.is_none() }
+    }
+
     /// Returns the seed, and whether it was drawn here and so has to be said.
     pub fn seed(&self) -> (u64, bool) {
         use std::hash::{BuildHasher, RandomState};
         self.seed.map_or_else(|| (RandomState::new().hash_one(std::process::id()), true), |seed| (seed, false))
     }
+}
+
+/// Where randomness begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Seed {
+    /// The number.
+    pub seed: u64,
+    /// It was drawn, and nobody knows it yet.
+    pub unsaid: bool,
 }
 
 fn most(text: &str) -> Result<Size, String> {

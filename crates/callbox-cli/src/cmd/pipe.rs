@@ -27,6 +27,7 @@ use crate::args::{ConsoleArgs, Sends, TextArgs, duration, optional};
 use crate::console::Console;
 use crate::console::command::Side;
 use crate::console::outgoing::Outgoing;
+use crate::console::voice::Manner;
 use crate::exit::{self, Failure};
 use crate::signal::{self, Signals};
 use crate::ui::thread::FLUSH_GRACE;
@@ -127,7 +128,7 @@ pub async fn run(
     if args.text.seed.is_none() && plan.draws_randomness() {
         app.say(format!("seed {}: --seed {} draws the same again", plan.seed, plan.seed));
     }
-    let result = match Input::open(args, plan, console.as_mut(), (&stream, app.output.json)) {
+    let result = match Input::open(args, plan, console.as_mut(), (&stream, app.output.manner())) {
         Ok(input) => carry(app, (args, plan), (stream, input), signals, deadline).await,
         Err(error) => Err(Failure::local("open the console", &error)),
     };
@@ -180,12 +181,13 @@ impl<'a> Input<'a> {
         args: &PipeArgs,
         plan: &Plan,
         console: Option<&'a mut Console>,
-        (stream, json): (&Stream, bool),
+        (stream, manner): (&Stream, Manner),
     ) -> std::io::Result<Input<'a>> {
         if let Some(console) = console {
             let style = plan.style.clone();
-            let outgoing = Outgoing::new(Side::Connect, args.text.spec(), args.console.eol, style, plan.seed);
-            let (seat, chunks) = Seat::take(console, outgoing, stream, json)?;
+            let outgoing =
+                Outgoing::new(Side::Connect, args.text.spec(), args.console.eol, style, args.text.seed_of(plan.seed));
+            let (seat, chunks) = Seat::take(console, outgoing, stream, manner)?;
             return Ok(Input { chunks, seat: Some(seat) });
         }
         let chunks = match plan.sends.as_slice() {
@@ -304,6 +306,7 @@ fn report(session: &Session) -> Report {
         to_client_bytes: session.meter().bytes(Direction::ToClient),
         duration: session.age(),
         frames: session.frame_report().unwrap_or_default(),
+        limits: session.stopped().and_then(Termination::limit).map(|limit| (limit, 1)).into_iter().collect(),
         ..Report::default()
     }
 }

@@ -144,7 +144,7 @@ pub fn run(args: &ServeArgs, output: &OutputArgs) -> Result<u8, Failure> {
         }
         let exec = program::exec(args, nofile);
         answer.say_seed(&app, args);
-        let mut head = match answer.head(args, &app.observers, output.json) {
+        let mut head = match answer.head(args, &app.observers, output.manner()) {
             Ok(head) => head,
             Err(failure) => return Ok(app.finish(Err(failure), None, &mut signals).await),
         };

@@ -92,7 +92,8 @@ impl Lines {
         let mut line = std::mem::take(&mut self.line);
         if std::mem::take(&mut self.skipping) {
             let first = !std::mem::replace(&mut self.said, true);
-            return first.then(|| Typed::Notice("a line of more than 1 MiB was skipped; send it with /file".into()));
+            return first
+                .then(|| Typed::Notice("callbox: a line of more than 1 MiB was skipped; send it with /file".into()));
         }
         if self.terminal && line.ends_with(b"\r") {
             line.pop();

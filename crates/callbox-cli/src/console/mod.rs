@@ -92,9 +92,11 @@ impl Console {
             settings: settings.clone(),
         };
         let (sender, typed) = mpsc::channel(TYPED_AHEAD);
-        let (printer, ended) = editor::start(setup, sender)?;
-        let screen = Screen::above(gate.clone(), printer)?;
-        crate::ui::show_on(Some(screen.clone()));
+        let (screen, ended) = crate::ui::show_on(|| {
+            let (printer, ended) = editor::start(setup, sender)?;
+            let screen = Screen::above(gate.clone(), printer)?;
+            Ok((screen.clone(), (screen, ended)))
+        })?;
         Ok(Console { typed, screen, sessions, editing: Some(Editing { gate, settings, ended }) })
     }
 
@@ -152,7 +154,7 @@ pub fn read_payload(path: &Path, framing: &Framing) -> io::Result<Bytes> {
 impl Drop for Console {
     fn drop(&mut self) {
         let Some(editing) = &self.editing else { return };
-        crate::ui::show_on(None);
+        crate::ui::show_on_outputs();
         if editing.gate.abandon() && direct::takes(direct::To::Output) {
             // The prompt still stands there: what comes next begins on a line of its own.
             let _ = direct::write(direct::To::Output, b"\r\n");

@@ -12,6 +12,7 @@ use callbox::text::{Encoding, Template, safe};
 use callbox::view::{Show, Timestamps};
 
 use super::command::{self, Argument, Command, Eol, Side};
+use crate::args::Seed;
 use crate::ui::traffic::{SharedStyle, Style};
 
 /// What holds for the lines of a console.
@@ -25,11 +26,14 @@ pub struct Outgoing {
     eol: Eol,
     style: SharedStyle,
     rng: Rng,
+    seed: Seed,
 }
 
 /// What a command of this file's has changed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Changed {
+    /// Nothing: it was a question, and this is the answer.
+    Nothing(String),
     /// Nothing but what holds from here on; in a line.
     Said(String),
     /// The framer too: the sessions' bytes have to be cut by it.
@@ -38,10 +42,10 @@ pub enum Changed {
 
 impl Outgoing {
     /// Begins with what the command line says.
-    pub fn new(side: Side, spec: Framing, eol: Eol, style: SharedStyle, seed: u64) -> Outgoing {
+    pub fn new(side: Side, spec: Framing, eol: Eol, style: SharedStyle, seed: Seed) -> Outgoing {
         let encoding = style.lock().unwrap_or_else(PoisonError::into_inner).encoding;
         let framing = spec.clone().in_encoding(encoding);
-        Outgoing { side, encoding, spec, framing, eol, style, rng: Rng::new(seed) }
+        Outgoing { side, encoding, spec, framing, eol, style, rng: Rng::new(seed.seed), seed }
     }
 
     /// Carries a command out, where it is one of these.
@@ -69,7 +73,7 @@ impl Outgoing {
                     false => format!("{bytes} ends a line that is sent"),
                 }))
             }
-            Command::Help(name) => Ok(Changed::Said(command::help(self.side, name.as_deref()).trim_end().into())),
+            Command::Help(name) => Ok(Changed::Nothing(command::help(self.side, name.as_deref()).trim_end().into())),
             _ => return None,
         })
     }
@@ -109,6 +113,12 @@ impl Outgoing {
     pub fn template(&self, argument: &Argument) -> Result<Template, Invalid> {
         let read = Template::parse(&argument.text, self.encoding);
         read.map_err(|invalid| command::within(&argument.line, argument.at, invalid))
+    }
+
+    /// Returns what there is to say of the seed before a template draws from it, once.
+    pub fn seed_of(&mut self, template: &Template) -> Option<String> {
+        let says = template.draws_randomness() && std::mem::take(&mut self.seed.unsaid);
+        says.then(|| format!("seed {0}: --seed {0} draws the same again", self.seed.seed))
     }
 
     /// Returns what a template stands for now, as a line.

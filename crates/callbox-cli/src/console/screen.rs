@@ -66,8 +66,11 @@ impl Screen {
 
     /// Shows text that answers what was typed; without an editor, on standard output.
     pub fn print(&self, text: impl AsRef<[u8]>) {
-        // Nobody is left to tell when that fails; whoever must know uses `print_out`.
-        let _ = self.print_out(text);
+        match &self.0 {
+            Some(shared) => shared.push_lines(text.as_ref()),
+            // Nobody is left to tell when that fails; whoever must know uses `print_out`.
+            None => drop(direct::write(To::Output, text.as_ref())),
+        }
     }
 
     /// Shows what belongs on standard output; waits while the screen does not keep up.
@@ -82,7 +85,7 @@ impl Screen {
     /// Shows what belongs on the error output, which may be elsewhere although there is an editor.
     pub fn print_err(&self, text: impl AsRef<[u8]>) {
         match &self.0 {
-            Some(shared) if rustix::termios::isatty(To::Errors.descriptor()) => shared.push(text.as_ref()),
+            Some(shared) if rustix::termios::isatty(To::Errors.descriptor()) => shared.push_lines(text.as_ref()),
             // When that fails there is nobody left to tell.
             _ => drop(direct::write(To::Errors, text.as_ref())),
         }
@@ -125,10 +128,22 @@ impl Shared {
         self.changed.wait_timeout(queue, patience).unwrap_or_else(PoisonError::into_inner).0
     }
 
-    fn push(&self, mut text: &[u8]) {
+    /// Queues whole lines: they begin on a line of their own, whatever stands before them.
+    fn push_lines(&self, text: &[u8]) {
         let mut queue = self.lock();
+        if queue.bytes.last().is_some_and(|last| *last != b'\n') {
+            queue.bytes.push(b'\n');
+        }
+        self.push_to(queue, text);
+    }
+
+    fn push(&self, text: &[u8]) {
+        self.push_to(self.lock(), text);
+    }
+
+    fn push_to<'a>(&'a self, mut queue: MutexGuard<'a, Queue>, mut text: &[u8]) {
         while !text.is_empty() {
-            let room = QUEUE_BYTES - queue.bytes.len();
+            let room = QUEUE_BYTES.saturating_sub(queue.bytes.len());
             if room == 0 || queue.texts >= QUEUE_TEXTS {
                 queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 continue;

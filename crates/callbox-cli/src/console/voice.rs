@@ -19,6 +19,16 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 pub struct Voice {
     said: mpsc::SyncSender<Said>,
     unsaid: Arc<AtomicU64>,
+    quiet: bool,
+}
+
+/// How much is said, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// Standard output has nothing but events: answers are talk as well.
+    pub json: bool,
+    /// Answers and errors alone.
+    pub quiet: bool,
 }
 
 enum Said {
@@ -29,12 +39,12 @@ enum Said {
 }
 
 impl Voice {
-    /// Starts the thread. Under `json` answers are talk as well: standard output has nothing but events.
+    /// Starts the thread.
     ///
     /// # Errors
     ///
     /// The system has no thread left.
-    pub fn start(screen: Screen, json: bool) -> std::io::Result<Voice> {
+    pub fn start(screen: Screen, Manner { json, quiet }: Manner) -> std::io::Result<Voice> {
         let (sender, said) = mpsc::sync_channel(WAITING);
         let unsaid = Arc::new(AtomicU64::new(0));
         let missed = unsaid.clone();
@@ -51,7 +61,7 @@ impl Voice {
                 }
             }
         })?;
-        Ok(Voice { said: sender, unsaid })
+        Ok(Voice { said: sender, unsaid, quiet })
     }
 
     /// Answers what was asked.
@@ -59,7 +69,14 @@ impl Voice {
         self.put(Said::Answer(text.into()));
     }
 
-    /// Says what is wrong, or what happens.
+    /// Says what holds from here on.
+    pub fn talk(&self, text: impl Into<String>) {
+        if !self.quiet {
+            self.put(Said::Trouble(text.into()));
+        }
+    }
+
+    /// Says what is wrong.
     pub fn say(&self, text: impl Into<String>) {
         self.put(Said::Trouble(text.into()));
     }

@@ -20,14 +20,31 @@ static MID_LINE: AtomicBool = AtomicBool::new(false);
 /// The screen of the console that is open on a terminal.
 static SCREEN: RwLock<Option<Screen>> = RwLock::new(None);
 
-/// From now on, talk and lines go to this screen, or to the outputs again.
-pub fn show_on(screen: Option<Screen>) {
-    *SCREEN.write().unwrap_or_else(PoisonError::into_inner) = screen;
+/// Opens a screen, to which talk and lines go from then on. Nothing is written meanwhile: it would stand in the first
+/// prompt.
+pub fn show_on<T>(open: impl FnOnce() -> io::Result<(Screen, T)>) -> io::Result<T> {
+    let mut shown_on = SCREEN.write().unwrap_or_else(PoisonError::into_inner);
+    let (screen, opened) = open()?;
+    *shown_on = Some(screen);
+    Ok(opened)
 }
 
-/// Returns the screen that talk and lines go to. It is not held: showing may take its time.
-fn screen() -> Option<Screen> {
-    SCREEN.read().unwrap_or_else(PoisonError::into_inner).clone()
+/// From now on, talk and lines go to the outputs again.
+pub fn show_on_outputs() {
+    *SCREEN.write().unwrap_or_else(PoisonError::into_inner) = None;
+}
+
+/// Shows on the screen where there is one, else writes to an output, which no screen takes over meanwhile.
+fn shown<T>(on_screen: impl FnOnce(&Screen) -> T, on_output: impl FnOnce() -> T) -> T {
+    let shown_on = SCREEN.read().unwrap_or_else(PoisonError::into_inner);
+    match shown_on.clone() {
+        Some(screen) => {
+            // Showing may take its time.
+            drop(shown_on);
+            on_screen(&screen)
+        }
+        None => on_output(),
+    }
 }
 
 /// Notes what went to the terminal, so that talk begins on a line of its own.
@@ -39,13 +56,13 @@ fn note_cursor(bytes: &[u8]) {
 
 /// Writes to the error output; when that fails there is nobody left to tell.
 pub fn complain(text: &str) {
-    if let Some(screen) = screen() {
-        return screen.print_err(text);
-    }
-    if MID_LINE.swap(false, Relaxed) && io::stderr().is_terminal() {
-        write("\n");
-    }
-    write(text);
+    let write_out = || {
+        if MID_LINE.swap(false, Relaxed) && io::stderr().is_terminal() {
+            write("\n");
+        }
+        write(text);
+    };
+    shown(|screen| screen.print_err(text), write_out);
 }
 
 fn write(text: &str) {

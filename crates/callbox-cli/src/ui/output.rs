@@ -147,10 +147,7 @@ pub fn end() -> io::Result<()> {
 /// Writes to standard output, unbuffered; a closed pipe is an error like any other here. While a console is open on a
 /// terminal, its screen shows it.
 pub fn write_all(bytes: &[u8]) -> io::Result<()> {
-    match super::screen() {
-        Some(screen) => screen.print_out(bytes),
-        None => direct::write(direct::To::Output, bytes),
-    }
+    super::shown(|screen| screen.print_out(bytes), || direct::write(direct::To::Output, bytes))
 }
 
 /// Takes no bytes itself: they travel inside events. Fails when the events cannot be written.

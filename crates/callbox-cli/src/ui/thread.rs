@@ -127,7 +127,8 @@ fn show(
     last: &Mutex<Last>,
 ) {
     let (out, terminal) = (Vec::new(), io::stdout().is_terminal());
-    let mut showing = Showing { view, closes_after, failed, terminal, out, lost: 0, silent: false };
+    let mut showing =
+        Showing { view, closes_after, failed, terminal, out, lost: 0, looked: Instant::now(), silent: false };
     loop {
         let mut next = match &showing.view {
             // What was hidden is said although nothing more comes.
@@ -140,6 +141,10 @@ fn show(
         while let Some((at, event)) = next {
             showing.event(at, &event);
             next = bus.try_next();
+            // A flood has no end to wait for.
+            if showing.looked.elapsed() >= SAID_EVERY {
+                showing.losses(bus.lost());
+            }
         }
         showing.losses(bus.lost());
         showing.write();
@@ -156,6 +161,8 @@ struct Showing<'a> {
     out: Vec<u8>,
     /// Events lost, as far as it was said.
     lost: u64,
+    /// When it was last looked what was not shown.
+    looked: Instant,
     /// Writing has failed; events are still taken off the bus, for the error output.
     silent: bool,
 }
@@ -184,6 +191,7 @@ impl Showing<'_> {
     }
 
     fn losses(&mut self, lost: u64) {
+        self.looked = Instant::now();
         let new = lost - std::mem::replace(&mut self.lost, lost);
         match &mut self.view {
             View::Log(log) => {

@@ -68,16 +68,6 @@ fn the_prompt_stays_whole_under_what_comes_in() {
 }
 
 #[test]
-fn what_came_in_pieces_is_one_line_on_the_screen() {
-    let mut person = person();
-    person.peer.sends("first half, ");
-    person.terminal.sees("half a line", |rows| rows.iter().any(|row| row.contains("first half,")));
-    person.peer.sends("second half\nnext\n");
-    person.sees(&["first half, second half", "next", ">"]);
-    person.leaves();
-}
-
-#[test]
 fn what_a_peer_sends_cannot_move_the_cursor() {
     let mut person = person();
     person.types("mine").sees(&["> mine"]);

@@ -1,8 +1,7 @@
 //! `slip`: frames that end with END, 0xc0, which ESC takes the place of inside (RFC 1055).
 //!
-//! An escape that the RFC does not know passes its byte, as the RFC's own code does. The one exception is ESC END: there
-//! the RFC would swallow the END and join two frames; here END always ends a frame, as in Linux, and the frame is
-//! malformed.
+//! The RFC's own code passes the byte of an escape that it does not know, and so loses the ESC without a word; here such
+//! a frame is malformed and shown as it came. END always ends a frame, also behind an ESC, as in Linux.
 
 use memchr::{memchr, memchr2};
 
@@ -35,7 +34,7 @@ impl Slip {
     }
 }
 
-/// Decodes what lies before an END; `None` if it ends within an escape.
+/// Decodes what lies before an END; `None` if an escape is unknown or unfinished.
 pub(super) fn decode<'a>(raw: &'a [u8], into: &'a mut Vec<u8>) -> Option<&'a [u8]> {
     let Some(mut escape) = memchr(ESC, raw) else { return Some(raw) };
     into.clear();
@@ -45,7 +44,7 @@ pub(super) fn decode<'a>(raw: &'a [u8], into: &'a mut Vec<u8>) -> Option<&'a [u8
         into.push(match *rest.get(escape + 1)? {
             ESC_END => END,
             ESC_ESC => ESC,
-            unknown => unknown,
+            _ => return None,
         });
         rest = &rest[escape + 2..];
         match memchr(ESC, rest) {
@@ -82,8 +81,8 @@ mod tests {
         let table: [(&[u8], Option<&[u8]>); 6] = [
             (b"abc", Some(b"abc")),
             (b"a\xdb\xdcb\xdb\xdd", Some(b"a\xc0b\xdb")),
-            (b"\xdb\xdb\xdc", Some(b"\xdb\xdc")),
-            (b"a\xdbb", Some(b"ab")),
+            (b"\xdb\xdb\xdc", None),
+            (b"a\xdbb", None),
             (b"a\xdb", None),
             (b"\xdb", None),
         ];

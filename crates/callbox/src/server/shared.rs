@@ -85,14 +85,9 @@ impl Shared {
         self.totals.add(report);
         open.remove(&report.session);
         drop(open);
-        let limit = match report.termination {
-            Termination::IdleTimeout => "idle_timeout",
-            Termination::WriteStall => "write_stall",
-            Termination::FrameTooLarge => "frame_too_large",
-            Termination::Drained => "drain",
-            _ => return,
-        };
-        self.totals.hit(limit);
+        if let Some(limit) = report.termination.limit() {
+            self.totals.hit(limit);
+        }
     }
 
     /// Looks at every open session. The lock is held meanwhile: be quick.

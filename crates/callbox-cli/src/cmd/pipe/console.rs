@@ -21,7 +21,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::console::command::{self, Command, Side};
 use crate::console::outgoing::{Changed, Outgoing};
-use crate::console::voice::Voice;
+use crate::console::voice::{Manner, Voice};
 use crate::console::{Console, Typed, read_payload};
 
 /// Sends that may wait for the peer to read.
@@ -69,12 +69,12 @@ impl<'a> Seat<'a> {
         console: &'a mut Console,
         outgoing: Outgoing,
         stream: &Stream,
-        json: bool,
+        manner: Manner,
     ) -> io::Result<(Seat<'a>, mpsc::Receiver<io::Result<Bytes>>)> {
         let (sends, queue) = mpsc::channel(SENDS);
         // Little is ahead of what the peer takes, so that a reset or a quit is not behind it.
         let (input, receiver) = mpsc::channel(1);
-        let voice = Arc::new(Voice::start(console.screen().clone(), json)?);
+        let voice = Arc::new(Voice::start(console.screen().clone(), manner)?);
         tokio::spawn(feed(queue, input, voice.clone()));
         let seat = Seat {
             console,
@@ -112,7 +112,7 @@ impl<'a> Seat<'a> {
                     Ok(None) => {}
                     Err(invalid) => self.voice.say(format!("callbox: {invalid}")),
                 },
-                Typed::Notice(notice) => self.voice.say(notice),
+                Typed::Notice(notice) => self.voice.talk(notice),
                 Typed::Leave => return Wish::Leave,
                 Typed::End => {
                     self.end();
@@ -125,10 +125,11 @@ impl<'a> Seat<'a> {
     async fn carry_out(&mut self, command: Command) -> Result<(), Invalid> {
         if let Some(changed) = lock(&self.outgoing).change(&command) {
             match changed? {
-                Changed::Said(said) => self.voice.answer(said),
+                Changed::Said(said) => self.voice.talk(said),
+                Changed::Nothing(answer) => self.voice.answer(answer),
                 Changed::Framing(framing, said) => {
                     self.session.recut(&framing);
-                    self.voice.answer(said);
+                    self.voice.talk(said);
                 }
             }
             return Ok(());
@@ -166,7 +167,7 @@ impl<'a> Seat<'a> {
     /// Queues a send; waits while the peer takes nothing. At a prompt not for long: Ctrl-C and `/reset` come behind it.
     async fn send(&mut self, send: Send) {
         let Some(sends) = &self.sends else {
-            return self.voice.say("our end of stream is sent, nothing can follow it");
+            return self.voice.say("callbox: our end of stream is sent, nothing can follow it");
         };
         if !self.console.is_edited() {
             return drop(sends.send(send).await);
@@ -181,8 +182,11 @@ impl<'a> Seat<'a> {
 
     fn repeat(&mut self, period: Duration, template: Template) {
         let Some(sends) = self.sends.clone() else {
-            return self.voice.say("our end of stream is sent, nothing can follow it");
+            return self.voice.say("callbox: our end of stream is sent, nothing can follow it");
         };
+        if let Some(said) = lock(&self.outgoing).seed_of(&template) {
+            self.voice.talk(said);
+        }
         let (outgoing, voice, session) = (self.outgoing.clone(), self.voice.clone(), self.session.clone());
         self.repeating.push(tokio::spawn(async move {
             let peer = session.peer().to_string();

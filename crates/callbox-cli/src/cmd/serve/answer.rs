@@ -15,6 +15,7 @@ use super::console::Head;
 use crate::app::{App, Watched};
 use crate::console::Side;
 use crate::console::outgoing::Outgoing;
+use crate::console::voice::Manner;
 use crate::exit::Failure;
 use crate::ui::traffic::{SharedStyle, Style};
 
@@ -49,8 +50,8 @@ impl Plan {
             true => (Template::parse(written, text.encoding).map_err(of)?, None),
             false => {
                 let bytes = unescape_in(written, text.encoding).map_err(of)?;
-                // Framed here, so that what does not fit is told before anybody connects.
-                let framed = framing.encode(&bytes).map_err(of)?;
+                // Framed here, so that what does not fit is told before anybody connects; if anybody is answered by it.
+                let framed = if replies(args) { framing.encode(&bytes).map_err(of)? } else { Vec::new() };
                 (Template::literal(bytes), Some(Bytes::from(framed)))
             }
         };
@@ -114,11 +115,18 @@ impl Plan {
     /// # Errors
     ///
     /// The system has no thread left, or no terminal.
-    pub fn head(&self, args: &ServeArgs, observers: &Observers, json: bool) -> Result<Option<Head>, Failure> {
+    pub fn head(&self, args: &ServeArgs, observers: &Observers, manner: Manner) -> Result<Option<Head>, Failure> {
         let Some(desk) = &self.desk else { return Ok(None) };
         let style = self.style.clone();
-        let outgoing = Outgoing::new(Side::Serve, args.text.spec(), args.console.eol, style.clone(), self.seed);
-        let head = Head::open(outgoing, desk.clone(), observers.clone(), style, json);
+        let outgoing =
+            Outgoing::new(Side::Serve, args.text.spec(), args.console.eol, style.clone(), args.text.seed_of(self.seed));
+        let head = Head::open(outgoing, desk.clone(), observers.clone(), style, manner);
         head.map(Some).map_err(|error| Failure::local("open the console", &error))
     }
+}
+
+/// Whether clients are answered by a text.
+fn replies(args: &ServeArgs) -> bool {
+    let other = args.echo || args.discard || args.generate.is_some() || !args.exec.is_empty();
+    args.reply.is_some() || (!other && !args.console.console)
 }

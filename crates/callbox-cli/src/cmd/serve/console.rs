@@ -20,7 +20,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use super::list;
 use crate::console::command::{self, Command, Side};
 use crate::console::outgoing::{Changed, Outgoing};
-use crate::console::voice::Voice;
+use crate::console::voice::{Manner, Voice};
 use crate::console::{Console, Typed, read_payload};
 use crate::ui::traffic::SharedStyle;
 
@@ -63,10 +63,10 @@ impl Head {
         desk: Arc<Desk>,
         observers: Observers,
         style: SharedStyle,
-        json: bool,
+        manner: Manner,
     ) -> io::Result<Head> {
         let console = Console::open(Side::Serve, "> ")?;
-        let voice = Arc::new(Voice::start(console.screen().clone(), json)?);
+        let voice = Arc::new(Voice::start(console.screen().clone(), manner)?);
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Head {
@@ -108,7 +108,7 @@ impl Head {
                         Ok(None) => {}
                         Err(invalid) => self.trouble(&invalid),
                     },
-                    Typed::Notice(notice) => self.voice.say(notice),
+                    Typed::Notice(notice) => self.voice.talk(notice),
                     Typed::Leave => return Wish::Leave,
                     // At a prompt that means "enough"; the end of a program's commands does not end the server.
                     Typed::End => {
@@ -136,14 +136,15 @@ impl Head {
     fn carry_out(&mut self, command: Command, running: &Running) {
         let changed = lock(&self.outgoing).change(&command);
         match changed {
-            Some(Ok(Changed::Said(said))) => return self.voice.answer(said),
+            Some(Ok(Changed::Said(said))) => return self.voice.talk(said),
+            Some(Ok(Changed::Nothing(answer))) => return self.voice.answer(answer),
             Some(Ok(Changed::Framing(framing, said))) => {
                 self.observers.recut(&framing);
                 self.desk.list().iter().for_each(|seat| seat.session.recut(&framing));
                 if self.desk.recut(&framing) > 0 {
                     self.voice.say("callbox: sessions that take nothing are answered by the frames of before");
                 }
-                return self.voice.answer(said);
+                return self.voice.talk(said);
             }
             Some(Err(invalid)) => return self.trouble(&invalid),
             None => {}
@@ -179,7 +180,7 @@ impl Head {
             Command::All(text) => {
                 let line = lock(&self.outgoing).line(&text)?;
                 let (taken, refused) = self.desk.order_all(&Order::Send(line));
-                self.voice.answer(match refused {
+                self.voice.talk(match refused {
                     0 => format!("sent to {taken} session{}", if taken == 1 { "" } else { "s" }),
                     _ => format!("sent to {taken} sessions; {refused} take nothing"),
                 });
@@ -268,7 +269,7 @@ impl Head {
         }
         self.watched = session;
         self.style.lock().unwrap_or_else(PoisonError::into_inner).watch = session;
-        self.voice.answer(match session {
+        self.voice.talk(match session {
             Some(session) => format!("watching {session}: what you type goes to it; /watch shows all again"),
             None => "showing all sessions".into(),
         });
@@ -281,6 +282,9 @@ impl Head {
 
     /// Sends a template again and again: to the watched session, else to all.
     fn repeat(&mut self, period: Duration, template: Template) {
+        if let Some(said) = lock(&self.outgoing).seed_of(&template) {
+            self.voice.talk(said);
+        }
         let (outgoing, voice, desk) = (self.outgoing.clone(), self.voice.clone(), self.desk.clone());
         let watched = self.watched;
         self.repeating.push(tokio::spawn(async move {
