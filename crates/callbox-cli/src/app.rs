@@ -97,7 +97,7 @@ impl App {
                 names: !pipe,
                 only: pipe.then_some(inbound),
                 colored: output.colored(&io::stdout()),
-                live: App::stdout_is_terminal(),
+                live: live || App::stdout_is_terminal(),
                 sampled: !pipe && live && App::stdout_is_terminal(),
             };
             let traffic = lines.then(|| Traffic::new(style, place));

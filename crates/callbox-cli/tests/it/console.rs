@@ -436,6 +436,7 @@ fn a_server_s_wrong_command_is_one_line_and_everybody_stays() {
     let (mut server, address) = server([]);
     let mut peer = guest(&server, address, 1);
     server.types("/watch 1\n");
+    says(&server, "watching #1");
     let of_servers = [
         ("/to", "/to 3"),
         ("/to x y", "at byte 4"),

@@ -106,7 +106,7 @@ fn another_rule_frees_sessions_from_the_one_before() {
     let (mut server, address) = started(words.input(Input::Piped), &path);
     let mut client = Peer::connects(address);
     server.says("connected from");
-    server.types("/frame none\n").shows("frames: none");
+    server.types("/frame none\n").says("frames: none");
     client.sends([b'x'; 1000]);
     server.shows("#1 > xxx");
     server.types("/to 1 still here\n");
