@@ -7,7 +7,7 @@ use super::rounds::{self, Row, compare};
 use super::setup::Setup;
 
 /// Connections and bytes a message: many small ones, and few that are bulk.
-const LOADS: [(usize, usize); 2] = [(64, 64), (4, 16 * 1024)];
+const LOADS: [(usize, usize); 2] = [(64, 64), (4, 4 * 1024)];
 /// The rate must stay within a fifth.
 const TARGET: f64 = 0.8;
 
