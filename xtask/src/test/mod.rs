@@ -56,6 +56,8 @@ fn perform(extent: Extent, steps: &mut Steps) -> Option<()> {
     if !built {
         return None;
     }
+    // Tests run them, and have no time to build them.
+    steps.run("examples", cargo(&["build", "--workspace", "--examples", "--locked"]));
     let runner: &[&str] = if workspace::program("cargo-nextest").is_some() {
         // What was skipped is in the log; the names of 1,000 tests that passed tell nobody anything.
         &["nextest", "run", "--status-level", "slow"]
@@ -70,7 +72,6 @@ fn perform(extent: Extent, steps: &mut Steps) -> Option<()> {
     let mut rustdoc = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
     rustdoc.env("RUSTDOCFLAGS", "-D warnings");
     steps.run("documentation", rustdoc);
-    steps.run("examples", cargo(&["build", "--workspace", "--examples", "--locked"]));
     if workspace::program("cargo-deny").is_some() {
         // Advisories change by the day, not by the commit, and need the network: `cargo deny check advisories`.
         steps.run("dependencies", cargo(&["deny", "--locked", "check", "licenses", "bans", "sources"]));

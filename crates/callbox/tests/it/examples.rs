@@ -71,8 +71,10 @@ fn the_server_answers_what_it_prints() {
 
 #[test]
 fn the_client_says_hello_and_prints_the_whole_answer() {
+    // Built before somebody waits for it.
+    let mut client = example("client");
     let peer = Peer::listen().expects("hello").expects_end().sends("thank ").sends("you !").ends().start();
-    let output = example("client").arg(peer.addr().to_string()).output().expect("runs");
+    let output = client.arg(peer.addr().to_string()).output().expect("runs");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "thank you !\n");
     assert!(output.status.success());
     peer.join();
