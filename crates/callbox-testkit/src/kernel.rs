@@ -138,7 +138,9 @@ mod tests {
     fn a_process_reads_itself() {
         let own = Reading(std::process::id());
         assert!(own.descriptors() >= 3);
-        assert!(own.resident_kib() > 100 && own.peak_kib() >= own.resident_kib());
+        // Other tests of the process may let it grow between two looks.
+        let resident = own.resident_kib();
+        assert!(resident > 100 && own.peak_kib() >= resident);
         assert!(own.descriptor_limits().0 > 0);
         assert!(own.state().is_some());
         assert_eq!(Reading(u32::MAX).state(), None);
