@@ -224,10 +224,14 @@ mod tests {
             .await
             .expect_err("the handler failed");
         assert_eq!(error.to_string(), "judge: not as expected");
-        let peer = crate::fixture::Peer::listen().resets().start();
+        // Not before the connection is there: a reset on its way would be one of connecting.
+        let peer = crate::fixture::Peer::listen().expects("hello").resets().start();
         let report = Client::new(peer.addr())
             .expect("good")
-            .run(|_, mut stream: Stream| async move { stream.chunk().await.map(drop) })
+            .run(|_, mut stream: Stream| async move {
+                stream.write_all(b"hello").await?;
+                stream.chunk().await.map(drop)
+            })
             .await
             .expect("a reset is an ending");
         assert_eq!(report.termination, crate::termination::Termination::ServerReset);
