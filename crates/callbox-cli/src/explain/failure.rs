@@ -135,7 +135,7 @@ mod tests {
             ("resolve", Kind::NotFound, "no.such.name", "no address", "没有对应的地址"),
             ("bind", Kind::AddressNotAvailable, "192.0.2.1:9", "its own machine", "本机自己的地址"),
             ("bind", Kind::PermissionDenied, "127.0.0.1:80", "below 1024", "1024 以下"),
-            ("bind", Kind::PermissionDenied, "unix:/root/a", "forbids it", "不允许"),
+            ("bind", Kind::PermissionDenied, "unix:/srv/a", "forbids it", "不允许"),
         ];
         for (operation, kind, address, en, zh) in table {
             let (english, chinese) = said(operation, kind, address).expect("is explained");
