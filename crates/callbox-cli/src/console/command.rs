@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use callbox::Invalid;
-use callbox::text::parse_hex;
+use callbox::text::{nearest, parse_hex};
 use callbox::units::parse_duration;
 
 /// Whose console it is.
@@ -288,55 +288,23 @@ fn find(line: &str, name: &str, at: usize, side: Side) -> Result<&'static Entry,
         "" => "a command is missing".into(),
         _ => format!("no command /{}", callbox::text::safe(name)),
     };
-    let instead = match nearest(name, side) {
+    let instead = match near(name, side) {
         Some(entry) => format!("write {}", entry.example),
         None => "write /help, or start the line with // to send it".into(),
     };
     Err(Invalid::new("command", line, problem).at(at).instead(instead))
 }
 
-/// How many letters a name may be off and still be recognised.
-const LETTERS_OFF: usize = 2;
-/// Longer names are nobody's slip.
-const LONGEST_SLIP: usize = 16;
-
-fn nearest(name: &str, side: Side) -> Option<&'static Entry> {
-    let letters = name.chars().count();
-    if letters == 0 || letters > LONGEST_SLIP {
+/// Returns the command that was begun, or probably meant.
+fn near(name: &str, side: Side) -> Option<&'static Entry> {
+    if name.is_empty() {
         return None;
     }
     let begun = commands(side).find(|entry| entry.name.starts_with(name));
-    let close = || {
-        commands(side)
-            .map(|entry| (off(name, entry.name), entry))
-            .filter(|(off, _)| *off <= LETTERS_OFF && *off * 2 <= letters)
-            .min_by_key(|(off, _)| *off)
-    };
-    begun.or_else(|| close().map(|(_, entry)| entry))
-}
-
-/// How far a slip is from a name: swapped letters are one slip.
-fn off(slip: &str, name: &str) -> usize {
-    let sorted = |text: &str| {
-        let mut letters: Vec<char> = text.chars().collect();
-        letters.sort_unstable();
-        letters
-    };
-    if slip != name && sorted(slip) == sorted(name) { 1 } else { distance(slip, name) }
-}
-
-/// Levenshtein: insertions, deletions and replacements from one name to the other.
-fn distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
-    for (index, a) in from.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], index + 1);
-        for (column, b) in to.chars().enumerate() {
-            let changed = diagonal + usize::from(a != b);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row.last().copied().unwrap_or(0)
+    begun.or_else(|| {
+        let meant = nearest(name, commands(side).map(|entry| entry.name))?;
+        commands(side).find(|entry| entry.name == meant)
+    })
 }
 
 /// A command's line while its arguments are read.

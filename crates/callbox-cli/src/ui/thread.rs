@@ -232,10 +232,6 @@ impl Showing<'_> {
             && let Err(error) = super::output::write_all(&self.out)
         {
             self.silent = true;
-            if self.terminal {
-                // A terminal that went away: the signal that says so comes first.
-                super::input::wait_for_hangup();
-            }
             self.failed.send_replace(Some(error.raw_os_error().unwrap_or(0)));
         }
         self.out.clear();

@@ -4,34 +4,11 @@
 
 use memchr::memchr;
 
-use super::marked::Marked;
-use super::scan::{Cut, Step};
-
-const END: u8 = 0;
+/// What ends a frame.
+pub(super) const END: u8 = 0;
 
 /// The most data bytes of a block.
 const BLOCK_BYTES: usize = 254;
-
-#[derive(Debug, Clone)]
-pub(super) struct Cobs(Marked);
-
-impl Cobs {
-    pub(super) fn new(max_bytes: usize) -> Cobs {
-        Cobs(Marked::new(END, max_bytes))
-    }
-
-    pub(super) fn scan(&mut self, held: usize, new: &[u8]) -> Step {
-        self.0.scan(held, new)
-    }
-
-    pub(super) fn rest(&mut self, _held: usize) -> Cut {
-        self.0.rest()
-    }
-
-    pub(super) fn lead(&self) -> usize {
-        self.0.lead()
-    }
-}
 
 /// Decodes what lies before a terminating zero; `None` if a block reaches beyond it.
 pub(super) fn decode<'a>(raw: &[u8], into: &'a mut Vec<u8>) -> Option<&'a [u8]> {

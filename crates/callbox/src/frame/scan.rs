@@ -2,7 +2,6 @@
 
 use tokio::time::Instant;
 
-use super::cobs::Cobs;
 use super::delimiter::Delimiter;
 use super::error::FrameError;
 use super::fixed::Fixed;
@@ -10,10 +9,10 @@ use super::idle::Idle;
 use super::json::Json;
 use super::length::Length;
 use super::line::Line;
+use super::marked::Marked;
 use super::netstring::Netstring;
-use super::slip::Slip;
 use super::varint::Varint;
-use super::{FrameKind, Framing, Rule};
+use super::{FrameKind, Framing, Rule, cobs, slip};
 
 /// What a framer says of the bytes held and the new ones.
 #[derive(Debug)]
@@ -115,8 +114,8 @@ pub(super) enum Scan {
     Length(Length),
     Varint(Varint),
     Netstring(Netstring),
-    Slip(Slip),
-    Cobs(Cobs),
+    Slip(Marked),
+    Cobs(Marked),
     Idle(Idle),
     Json(Json),
 }
@@ -133,8 +132,8 @@ impl Scan {
             Rule::Length(field) => Scan::Length(Length::new(*field, max)),
             Rule::Varint => Scan::Varint(Varint::new(max)),
             Rule::Netstring => Scan::Netstring(Netstring::new(max)),
-            Rule::Slip => Scan::Slip(Slip::new(max)),
-            Rule::Cobs => Scan::Cobs(Cobs::new(max)),
+            Rule::Slip => Scan::Slip(Marked::new(slip::END, max)),
+            Rule::Cobs => Scan::Cobs(Marked::new(cobs::END, max)),
             Rule::Idle(silence) => Scan::Idle(Idle::new(*silence, max)),
             Rule::Json => Scan::Json(Json::new(max)),
         }
@@ -151,8 +150,7 @@ impl Scan {
             Scan::Length(length) => length.scan(held, new),
             Scan::Varint(varint) => varint.scan(held, new),
             Scan::Netstring(netstring) => netstring.scan(held.len(), new),
-            Scan::Slip(slip) => slip.scan(held.len(), new),
-            Scan::Cobs(cobs) => cobs.scan(held.len(), new),
+            Scan::Slip(marked) | Scan::Cobs(marked) => marked.scan(held.len(), new),
             Scan::Idle(idle) => idle.scan(at, held.len(), new.len()),
             Scan::Json(json) => json.scan(new),
         }
@@ -164,8 +162,7 @@ impl Scan {
             Scan::Length(length) => length.rest(held),
             Scan::Varint(varint) => varint.rest(held),
             Scan::Netstring(netstring) => netstring.rest(held),
-            Scan::Slip(slip) => slip.rest(held),
-            Scan::Cobs(cobs) => cobs.rest(held),
+            Scan::Slip(marked) | Scan::Cobs(marked) => marked.rest(),
             Scan::Json(json) => json.rest(),
             // The end of stream is silence too.
             Scan::Idle(_) => Cut::rest(FrameKind::Whole),
@@ -178,8 +175,7 @@ impl Scan {
     #[inline]
     pub(super) fn lead(&self) -> usize {
         match self {
-            Scan::Slip(slip) => slip.lead(),
-            Scan::Cobs(cobs) => cobs.lead(),
+            Scan::Slip(marked) | Scan::Cobs(marked) => marked.lead(),
             Scan::Json(json) => json.lead(),
             _ => 0,
         }

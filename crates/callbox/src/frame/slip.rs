@@ -5,34 +5,11 @@
 
 use memchr::{memchr, memchr2};
 
-use super::marked::Marked;
-use super::scan::{Cut, Step};
-
-const END: u8 = 0xc0;
+/// What ends a frame.
+pub(super) const END: u8 = 0xc0;
 const ESC: u8 = 0xdb;
 const ESC_END: u8 = 0xdc;
 const ESC_ESC: u8 = 0xdd;
-
-#[derive(Debug, Clone)]
-pub(super) struct Slip(Marked);
-
-impl Slip {
-    pub(super) fn new(max_bytes: usize) -> Slip {
-        Slip(Marked::new(END, max_bytes))
-    }
-
-    pub(super) fn scan(&mut self, held: usize, new: &[u8]) -> Step {
-        self.0.scan(held, new)
-    }
-
-    pub(super) fn rest(&mut self, _held: usize) -> Cut {
-        self.0.rest()
-    }
-
-    pub(super) fn lead(&self) -> usize {
-        self.0.lead()
-    }
-}
 
 /// Decodes what lies before an END; `None` if an escape is unknown or unfinished.
 pub(super) fn decode<'a>(raw: &'a [u8], into: &'a mut Vec<u8>) -> Option<&'a [u8]> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{ByteOrder, Framing, LengthField, MOST_FRAME_BYTES, MOST_OFFSET_BYTES, Rule, Width};
 use crate::error::Invalid;
-use crate::text::{escape, parse_hex, safe, unescape};
+use crate::text::{escape, nearest, parse_hex, safe, unescape};
 use crate::units::{Size, parse_duration};
 
 const WHAT: &str = "frame spec";
@@ -107,35 +107,17 @@ fn unknown(text: &str, name: &str) -> Invalid {
         return invalid(text, 0, "no rule is named").instead(ALL);
     }
     let problem = format!("unknown rule {}", safe(name));
-    let near = ALIASES.into_iter().find(|(alias, _)| *alias == name).or_else(|| nearest(name, RULES));
-    match near {
+    let meant = ALIASES.into_iter().find(|(alias, _)| *alias == name).or_else(|| near(name, RULES));
+    match meant {
         Some((_, example)) => invalid(text, 0, problem).instead(format!("did you mean {example}?")),
         None => invalid(text, 0, problem).instead(ALL),
     }
 }
 
-/// Returns the entry whose name is at most two typing errors away, the nearest of them.
-fn nearest<T, const N: usize>(name: &str, among: [(&'static str, T); N]) -> Option<(&'static str, T)> {
-    // What is much longer is no typing error, and not worth the time.
-    let name = Some(name.to_lowercase()).filter(|name| name.len() < 16)?;
-    let near = among.into_iter().map(|entry| (distance(&name, entry.0), entry));
-    let near = near.filter(|(errors, (entry, _))| *errors <= 2 && errors * 2 < entry.len());
-    near.min_by_key(|(errors, _)| *errors).map(|(_, entry)| entry)
-}
-
-/// Returns how many bytes have to be changed, added or left out (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.bytes().enumerate() {
-            let changed = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[other.len()]
+/// Returns the entry whose name was probably meant.
+fn near<T, const N: usize>(slip: &str, among: [(&'static str, T); N]) -> Option<(&'static str, T)> {
+    let name = nearest(slip, among.iter().map(|(name, _)| *name))?;
+    among.into_iter().find(|(other, _)| *other == name)
 }
 
 /// A text whose value begins at `at`, if there is one.
@@ -225,11 +207,9 @@ impl Spec<'_> {
                 }
                 "" => return Err(self.invalid(offset, "an option is missing", "write offset=4 or adj=-4 after a +")),
                 _ => {
-                    let near = nearest(
-                        key,
-                        [("offset", "write offset=4"), ("adj", "write adj=-4"), ("adjust", "write adj=-4")],
-                    );
-                    let instead = near.map_or("write offset=4 or adj=-4", |(_, instead)| instead);
+                    let meant =
+                        near(key, [("offset", "write offset=4"), ("adj", "write adj=-4"), ("adjust", "write adj=-4")]);
+                    let instead = meant.map_or("write offset=4 or adj=-4", |(_, instead)| instead);
                     return Err(self.invalid(offset, format!("unknown option {}", safe(key)), instead));
                 }
             }
@@ -254,8 +234,8 @@ impl Spec<'_> {
             return Err(self.invalid(2, "a single byte has no order", "write length:u8"));
         }
         let problem = format!("unknown length field {}", safe(name));
-        match nearest(name, FIELDS) {
-            Some((near, _)) => Err(self.invalid(0, problem, &format!("did you mean length:{near}?"))),
+        match near(name, FIELDS) {
+            Some((meant, _)) => Err(self.invalid(0, problem, &format!("did you mean length:{meant}?"))),
             None => Err(self.invalid(0, problem, FIELD_ADVICE)),
         }
     }

@@ -18,6 +18,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use super::near::nearest;
 use super::printer::safe;
 use crate::error::Invalid;
 
@@ -219,32 +220,15 @@ fn near(label: &str) -> Option<&'static str> {
     if let Some((_, meant)) = ELSEWHERE.iter().find(|(name, _)| *name == written) {
         return Some(meant);
     }
-    // Of a long text nothing is near; the distance takes the product of both lengths.
-    if written.len() > 20 {
-        return None;
-    }
-    let allowed = if written.len() < 5 { 1 } else { 2 };
-    let distances = NAMES.into_iter().map(|name| (distance(written.as_bytes(), letters(name).as_bytes()), name));
-    distances.min_by_key(|(distance, _)| *distance).filter(|(distance, _)| *distance <= allowed).map(|(_, name)| name)
+    // Of the names only letters and digits count, as of what was written.
+    let bare: Vec<String> = NAMES.into_iter().map(letters).collect();
+    let near = nearest(&written, bare.iter().map(String::as_str))?;
+    bare.iter().position(|name| name == near).map(|at| NAMES[at])
 }
 
 /// Returns the letters and digits of a label in lower case.
 fn letters(label: &str) -> String {
     label.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
-}
-
-/// Returns how many letters to insert, remove or replace to make one from the other (Levenshtein).
-fn distance(one: &[u8], other: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (index, a) in one.iter().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], index + 1);
-        for (column, b) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]

@@ -7,11 +7,13 @@
 pub mod encoding;
 pub mod escape;
 pub mod hex;
+mod near;
 pub mod printer;
 pub mod template;
 
 pub use encoding::{Decoder, Encoding, Piece, Unmappable};
 pub use escape::{escape, unescape, unescape_in};
 pub use hex::{parse_hex, show_hex};
+pub use near::nearest;
 pub use printer::{Lines, Printer, safe};
 pub use template::{Facts, Template};
