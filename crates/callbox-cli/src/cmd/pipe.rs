@@ -24,15 +24,15 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::app::App;
 use crate::args::{ConsoleArgs, Sends, TextArgs, duration, optional};
-use crate::console::Console;
 use crate::console::command::Side;
 use crate::console::outgoing::Outgoing;
 use crate::console::voice::Manner;
+use crate::console::{Console, Wish};
 use crate::exit::{self, Failure};
 use crate::signal::{self, Signals};
 use crate::ui::thread::FLUSH_GRACE;
 use crate::ui::{input, log, output};
-use console::{Seat, Wish};
+use console::Seat;
 
 /// What goes through the pipe, and when it is over.
 #[derive(Debug, clap::Args)]

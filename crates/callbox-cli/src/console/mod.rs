@@ -52,6 +52,15 @@ pub enum Typed {
     Notice(String),
 }
 
+/// What a console asks of the whole command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// `/quit`: our end of stream, then leave; a server drains first.
+    Quit,
+    /// Ctrl-C twice: leave at once.
+    Leave,
+}
+
 /// An open console. Closed or dropped, the terminal is as it was before.
 pub struct Console {
     typed: mpsc::Receiver<Typed>,

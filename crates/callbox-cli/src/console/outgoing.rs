@@ -1,6 +1,6 @@
 //! How what is typed becomes bytes, and how bytes are shown: what `/encoding`, `/frame`, `/show`, `/eol` change.
 
-use std::sync::PoisonError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -183,4 +183,9 @@ impl Outgoing {
         self.spec = spec;
         Ok(Changed::Framing(self.framing.clone(), said))
     }
+}
+
+/// Takes what a console and its repeated sends share.
+pub fn lock(outgoing: &Mutex<Outgoing>) -> MutexGuard<'_, Outgoing> {
+    outgoing.lock().unwrap_or_else(PoisonError::into_inner)
 }

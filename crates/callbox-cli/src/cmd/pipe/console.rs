@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,9 +20,9 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::console::command::{self, Command, Side};
-use crate::console::outgoing::{Changed, Outgoing};
+use crate::console::outgoing::{Changed, Outgoing, lock};
 use crate::console::voice::{Manner, Voice};
-use crate::console::{Console, Typed, read_payload};
+use crate::console::{Console, Typed, Wish, read_payload};
 
 /// Sends that may wait for the peer to read.
 const SENDS: usize = 64;
@@ -30,15 +30,6 @@ const SENDS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Read from a file at once.
 const FILE_BYTES: usize = 64 * 1024;
-
-/// What the console asks of the whole command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
-    /// `/quit`: what is queued, our end of stream, then leave. There may be more wishes.
-    Quit,
-    /// Ctrl-C twice.
-    Leave,
-}
 
 /// A console at work on one session.
 pub struct Seat<'a> {
@@ -282,8 +273,4 @@ fn send_file(path: &PathBuf, framing: &Framing, input: &mpsc::Sender<io::Result<
             _ => {}
         }
     }
-}
-
-fn lock(outgoing: &Mutex<Outgoing>) -> std::sync::MutexGuard<'_, Outgoing> {
-    outgoing.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,22 +19,13 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::list;
 use crate::console::command::{self, Command, Side};
-use crate::console::outgoing::{Changed, Outgoing};
+use crate::console::outgoing::{Changed, Outgoing, lock};
 use crate::console::voice::{Manner, Voice};
-use crate::console::{Console, Typed, read_payload};
+use crate::console::{Console, Typed, Wish, read_payload};
 use crate::ui::traffic::SharedStyle;
 
 /// How often rates are taken and the list of sessions for Tab is made.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// What the console asks of the whole server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
-    /// `/quit`: drain, then leave.
-    Quit,
-    /// Ctrl-C twice: leave at once.
-    Leave,
-}
 
 /// A console at work on a server.
 pub struct Head {
@@ -347,8 +338,4 @@ fn stats(running: &Running) -> String {
         text.push_str("\nnot accepting; /accept does again");
     }
     text
-}
-
-fn lock(outgoing: &Mutex<Outgoing>) -> MutexGuard<'_, Outgoing> {
-    outgoing.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,8 +4,9 @@ use std::io;
 
 use callbox::server::{Report, Running};
 
-use super::console::{Head, Wish};
+use super::console::Head;
 use crate::app::App;
+use crate::console::Wish;
 use crate::exit::{self, Failure};
 use crate::signal::{Asked, Ending, Signals};
 
