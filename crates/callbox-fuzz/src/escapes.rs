@@ -3,9 +3,10 @@
 //! Input: an encoding, then text or bytes.
 
 use callbox::text::{Encoding, escape, unescape, unescape_in};
+use callbox_testkit::assert_harmless;
 
 use crate::input::Input;
-use crate::{refusal, terminal};
+use crate::refusal;
 
 /// Holds for any bytes.
 pub fn body(data: &[u8]) {
@@ -14,7 +15,7 @@ pub fn body(data: &[u8]) {
     let bytes = input.rest();
     let shown = escape(bytes);
     assert!(!shown.contains(['\n', '\t']), "one line");
-    terminal::check(&shown);
+    assert_harmless(shown.as_bytes());
     assert_eq!(unescape(&shown).as_deref(), Ok(bytes), "{shown}");
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     for encoding in [Encoding::UTF_8, encoding] {

@@ -2,23 +2,7 @@
 
 use callbox::rng::Rng;
 use callbox::text::Encoding;
-
-/// The encodings that are tried: those in use where characters have several bytes, and some where they have one.
-const LABELS: [&str; 13] = [
-    "utf-8",
-    "gbk",
-    "gb18030",
-    "big5",
-    "shift_jis",
-    "euc-jp",
-    "euc-kr",
-    "iso-2022-jp",
-    "utf-16le",
-    "utf-16be",
-    "windows-1252",
-    "koi8-r",
-    "x-user-defined",
-];
+use callbox_testkit::ENCODINGS;
 
 /// What is left of an input.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +29,7 @@ impl<'a> Input<'a> {
 
     /// Takes a byte that chooses an encoding.
     pub(crate) fn encoding(&mut self) -> Encoding {
-        self.choose(&LABELS).parse().expect("a label")
+        self.choose(&ENCODINGS).parse().expect("a label")
     }
 
     /// Takes a line without its end.

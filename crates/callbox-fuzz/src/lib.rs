@@ -26,7 +26,6 @@ pub mod pattern;
 pub mod printer;
 pub mod refusal;
 pub mod template;
-pub mod terminal;
 pub mod units;
 
 /// Panics when something does not hold for these bytes.

@@ -1,8 +1,7 @@
 //! How input is refused: in one line that points at the character and shows a right one.
 
 use callbox::Invalid;
-
-use crate::terminal;
+use callbox_testkit::assert_harmless;
 
 /// Insists that an error in `input` has a place in it, an advice, and nothing that a terminal would obey.
 pub fn check(invalid: &Invalid, input: &str) {
@@ -18,7 +17,7 @@ pub fn check_words(invalid: &Invalid) {
     let shown = invalid.to_string();
     assert!(!shown.contains(char::is_control), "{shown:?} is one line");
     // What it says of the input, which is itself shown as typed.
-    terminal::check(&invalid.problem);
-    terminal::check(invalid.instead.as_deref().unwrap_or_default());
+    assert_harmless(invalid.problem.as_bytes());
+    assert_harmless(invalid.instead.as_deref().unwrap_or_default().as_bytes());
     assert!(invalid.instead.as_ref().is_some_and(|advice| !advice.is_empty()), "no advice: {invalid}");
 }

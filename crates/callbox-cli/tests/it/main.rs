@@ -50,8 +50,11 @@ mod exec;
 /// On a terminal (rows 31, 76, 78).
 mod screen;
 
-/// `--frame`, `--checksum`, `--max-frame` (row 30).
+/// `--frame` and `--max-frame` (row 30).
 mod frames;
+
+/// `--checksum`.
+mod checksums;
 
 /// `--encoding` (row 31).
 mod encodings;
@@ -62,8 +65,11 @@ mod views;
 /// `--template` and `--seed`.
 mod templates;
 
-/// The console, told by a program through pipes.
+/// The console of one session, told by a program through pipes.
 mod console;
+
+/// The console of a server, likewise.
+mod desk;
 
 /// The console on a terminal, as a person meets it.
 mod prompt;

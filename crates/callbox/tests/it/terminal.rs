@@ -2,50 +2,16 @@
 
 use callbox::rng::Rng;
 use callbox::text::{Encoding, Lines, Printer};
-use vte::{Params, Parser, Perform};
-
-/// Counts what is harmless and panics at everything that a terminal would obey.
-#[derive(Default)]
-struct Obedient {
-    printed: u64,
-}
-
-impl Perform for Obedient {
-    fn print(&mut self, c: char) {
-        let reorders =
-            matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        assert!(!c.is_control() && !reorders, "{c:?}");
-        self.printed += 1;
-    }
-
-    fn execute(&mut self, byte: u8) {
-        assert!(matches!(byte, b'\n' | b'\t'), "{byte:#x}");
-    }
-
-    fn hook(&mut self, _params: &Params, _intermediates: &[u8], _ignore: bool, action: char) {
-        panic!("a device control string {action}");
-    }
-
-    fn osc_dispatch(&mut self, params: &[&[u8]], _bell: bool) {
-        panic!("an operating system command {params:?}");
-    }
-
-    fn csi_dispatch(&mut self, _params: &Params, _intermediates: &[u8], _ignore: bool, action: char) {
-        panic!("a control sequence {action}");
-    }
-
-    fn esc_dispatch(&mut self, _intermediates: &[u8], _ignore: bool, byte: u8) {
-        panic!("an escape sequence {byte:#x}");
-    }
-}
+use callbox_testkit::harmless::Screen;
+use callbox_testkit::{ENCODINGS, assert_harmless};
 
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Shows that many random bytes, and returns how many characters that took.
 fn show(encoding: Encoding, lines: Lines, bytes: usize, seed: u64) -> u64 {
     let (mut rng, mut chunk) = (Rng::new(seed), vec![0; CHUNK_BYTES]);
-    let (mut printer, mut parser) = (Printer::in_encoding(lines, encoding), Parser::new());
-    let (mut terminal, mut out) = (Obedient::default(), String::new());
+    let mut printer = Printer::in_encoding(lines, encoding);
+    let (mut terminal, mut out) = (Screen::default(), String::new());
     let mut left = bytes;
     while left > 0 {
         let chunk = &mut chunk[..left.min(CHUNK_BYTES)];
@@ -55,10 +21,10 @@ fn show(encoding: Encoding, lines: Lines, bytes: usize, seed: u64) -> u64 {
         if left == 0 {
             printer.finish(&mut out);
         }
-        parser.advance(&mut terminal, out.as_bytes());
+        terminal.shows(out.as_bytes());
         out.clear();
     }
-    terminal.printed
+    terminal.printed()
 }
 
 /// How many random bytes it takes to be sure: a few with `CALLBOX_TEST_QUICK=1`.
@@ -82,21 +48,7 @@ fn a_terminal_finds_nothing_to_obey_in_random_bytes() {
 
 #[test]
 fn a_terminal_finds_nothing_to_obey_in_any_encoding() {
-    let labels = [
-        "gbk",
-        "gb18030",
-        "big5",
-        "shift_jis",
-        "euc-jp",
-        "euc-kr",
-        "iso-2022-jp",
-        "utf-16le",
-        "utf-16be",
-        "windows-1252",
-        "koi8-r",
-        "x-user-defined",
-    ];
-    for (seed, label) in labels.into_iter().enumerate() {
+    for (seed, label) in ENCODINGS.into_iter().enumerate() {
         let encoding = label.parse().expect("a label");
         let printed = show(encoding, Lines::Pass, random_bytes() / 200, seed as u64);
         assert!(printed > 1000, "{label}: {printed}");
@@ -106,7 +58,7 @@ fn a_terminal_finds_nothing_to_obey_in_any_encoding() {
 #[test]
 fn the_parser_would_obey_what_is_not_escaped() {
     for bytes in [&b"\x1b[2J"[..], b"\x1b]0;title\x07", b"\x1bPq", b"\x1bc", b"\x07", b"\xc2\x9b"] {
-        let obeyed = std::panic::catch_unwind(|| Parser::new().advance(&mut Obedient::default(), bytes));
+        let obeyed = std::panic::catch_unwind(|| assert_harmless(bytes));
         assert!(obeyed.is_err(), "{bytes:?}");
     }
 }

@@ -3,11 +3,41 @@
 use vte::{Params, Parser, Perform};
 
 /// Insists that a terminal does nothing with `text` but print it, and move on at newlines and tabs.
-pub fn check(text: &str) {
-    Parser::new().advance(&mut Harmless, text.as_bytes());
+///
+/// # Panics
+///
+/// At the first thing that a terminal would obey.
+pub fn assert_harmless(text: &[u8]) {
+    Screen::default().shows(text);
 }
 
-struct Harmless;
+/// A terminal that is shown text piece by piece.
+#[derive(Default)]
+pub struct Screen {
+    parser: Parser,
+    harmless: Harmless,
+}
+
+impl Screen {
+    /// Shows it more.
+    ///
+    /// # Panics
+    ///
+    /// At the first thing that a terminal would obey.
+    pub fn shows(&mut self, text: &[u8]) {
+        self.parser.advance(&mut self.harmless, text);
+    }
+
+    /// Returns how many characters it has printed.
+    pub fn printed(&self) -> u64 {
+        self.harmless.printed
+    }
+}
+
+#[derive(Default)]
+struct Harmless {
+    printed: u64,
+}
 
 impl Perform for Harmless {
     fn print(&mut self, c: char) {
@@ -15,6 +45,7 @@ impl Perform for Harmless {
             matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         let hides = matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' | '\u{2028}' | '\u{2029}');
         assert!(!c.is_control() && !reorders && !hides, "{c:?} is printed");
+        self.printed += 1;
     }
 
     fn execute(&mut self, byte: u8) {
