@@ -7,9 +7,13 @@
 use std::future::poll_fn;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::net::edge::Edge;
+use crate::net::sys;
+
+/// Between two looks at what is not yet acknowledged: no socket says when that changes, and few sessions come to this.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// How long, and how much, a closing session listens to a peer that goes on sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +22,7 @@ pub struct Closing {
     pub idle: Duration,
     /// Time in all after which it gives up.
     pub total: Duration,
-    /// Bytes in all after which it gives up.
+    /// Bytes in all after which it listens no more, and only waits until what was sent is acknowledged.
     pub bytes: u64,
     /// Close at once where we are the first to; with zero linger that is a reset.
     pub abrupt: bool,
@@ -54,6 +58,23 @@ pub(crate) async fn close_gracefully(edge: &Edge, limits: Closing) {
         match read {
             Ok(Some(bytes)) => discarded += bytes as u64,
             Ok(None) | Err(_) => return,
+        }
+    }
+    arrived(edge, limits.idle, end).await;
+}
+
+/// Waits until the peer's system has acknowledged what we sent, our end of stream included: the reset that follows, for
+/// bytes of the peer's are unread, destroys nothing then. Gives up at `end`, or when nothing has moved for `idle`.
+///
+/// Nothing is read meanwhile: the peer's window fills, and that holds it back.
+async fn arrived(edge: &Edge, idle: Duration, end: Instant) {
+    let waiting = || edge.descriptor().and_then(|socket| sys::unacknowledged_bytes(socket).ok()).unwrap_or(0);
+    let (mut before, mut moved) = (waiting(), Instant::now());
+    while before > 0 && Instant::now() < end.min(moved + idle) {
+        sleep(LOOK_AGAIN).await;
+        let now = waiting();
+        if now != before {
+            (before, moved) = (now, Instant::now());
         }
     }
 }

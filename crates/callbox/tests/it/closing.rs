@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 
+use callbox::net::closing::Closing;
 use callbox::server::ServerOptions;
 use callbox::{Client, Stream};
 
@@ -38,6 +39,29 @@ async fn a_server_that_answers_and_returns_loses_nothing_while_the_client_floods
     assert!(received.expect("not reset") == pattern(ANSWER), "{ANSWER} bytes arrive as they were sent");
     let report = within("drains", running.drain()).await.expect("drains");
     assert_eq!((report.to_server_bytes, report.to_client_bytes), (FLOOD as u64, ANSWER as u64));
+}
+
+#[tokio::test]
+async fn the_answer_arrives_although_the_flood_goes_beyond_what_a_closing_session_listens_to() {
+    let closing = Closing { bytes: 64 << 10, ..Closing::default() };
+    let (running, addr) = serve(ServerOptions { closing, ..ServerOptions::default() }, answer).await;
+    let received = beside("the answer", move || {
+        let stream = connect(addr);
+        let mut writer = stream.try_clone().expect("a descriptor");
+        let flooding = thread::spawn(move || while writer.write_all(&[1; 64 << 10]).is_ok() {});
+        // The flood goes on until it is reset, and that comes behind the answer.
+        let (mut received, mut chunk) = (Vec::new(), vec![0; 64 << 10]);
+        while let Ok(read @ 1..) = (&stream).read(&mut chunk) {
+            received.extend_from_slice(&chunk[..read]);
+        }
+        stream.shutdown(Shutdown::Both).ok();
+        flooding.join().expect("no panic");
+        received
+    })
+    .await;
+    assert_eq!(received.len(), ANSWER);
+    assert!(received == pattern(ANSWER), "{ANSWER} bytes arrive as they were sent");
+    within("drains", running.drain()).await.expect("drains");
 }
 
 #[tokio::test]
