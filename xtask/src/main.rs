@@ -2,6 +2,7 @@
 
 mod bench;
 mod packages;
+mod soak;
 mod test;
 mod workspace;
 
@@ -14,7 +15,11 @@ cargo xtask RECIPE
                     process and doc tests, rustdoc, examples and licences; --quick for the inner loop
   bench [--only NAME] [--quick] [--out FILE]
                     measure callbox beside its peers in one run and write BENCHMARKS.md;
-                    NAME is echo, memory, cycle, start or size
+                    NAME is echo, memory, cycle, start, size, text, show or relay (or one of it: relay-bulk,
+                    relay-response, relay-rate, relay-memory, relay-faults)
+  soak [--messages N] [--minutes N] [--seed N]
+                    send N (10,000,000) checksummed messages each way through `callbox relay`, over 100 connections
+                    with random chunks and ends; then watched, then with 1 % of all segments lost; each for N minutes at least
 
 The layers, file sizes and words are checked by a plain test: cargo test -p callbox --test tidy";
 
@@ -28,6 +33,7 @@ fn main() -> ExitCode {
         }
         ["test"] => test::run(test::Extent::Full),
         ["test", "--quick"] => test::run(test::Extent::Quick),
+        ["soak", options @ ..] => soak::run(options),
         ["bench", options @ ..] => bench::run(options),
         _ => {
             eprintln!("xtask: no recipe reads '{}'\n\n{RECIPES}", words.join(" "));

@@ -19,6 +19,21 @@ pub(crate) struct Package {
 const APT_OPTIONS: [&str; 8] =
     ["-q", "-y", "-o", "Acquire::http::Timeout=20", "-o", "Acquire::Retries=1", "-o", "DPkg::Lock::Timeout=120"];
 
+/// Keeps the servers among the packages from being started as services of the machine: tests start their own.
+///
+/// Debian asks this program before it starts a service; 101 is no. Where the machine has one of its own, that one stays.
+/// It stands in the command line, for whoever may only use `sudo`.
+const NO_SERVICES: &str = r#"
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    trap 'exit 1' HUP INT TERM
+    printf '#!/bin/sh\n# While callbox installs what its tests use.\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+fi
+DEBIAN_FRONTEND=noninteractive LC_ALL=C "$@"
+"#;
+
 /// Installs those of `packages` that are missing, where that is allowed; returns those that are still missing.
 ///
 /// Says what it does and why it cannot; never fails.
@@ -57,12 +72,16 @@ fn missing_of(packages: &[Package]) -> Vec<Package> {
 /// Returns the words that run apt-get with the rights it needs, or why there are none.
 fn apt_get() -> Result<Vec<String>, &'static str> {
     let apt = program("apt-get").ok_or("there is no apt-get here")?.display().to_string();
+    let words = |before: &[&str]| {
+        let after = ["sh", "-c", NO_SERVICES, "sh", &apt];
+        before.iter().chain(&after).map(|word| (*word).to_owned()).collect()
+    };
     if rustix::process::geteuid().is_root() {
-        return Ok(vec![apt]);
+        return Ok(words(&[]));
     }
     let may = Command::new("sudo").args(["-n", "true"]).stdin(Stdio::null()).stderr(Stdio::null()).status();
     match may {
-        Ok(status) if status.success() => Ok(vec!["sudo".into(), "-n".into(), apt]),
+        Ok(status) if status.success() => Ok(words(&["sudo", "-n"])),
         _ => Err("this needs root, or sudo without a password"),
     }
 }
@@ -72,8 +91,6 @@ fn run(apt: &[String], words: &[&str]) -> bool {
         .args(&apt[1..])
         .args(APT_OPTIONS)
         .args(words)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .env("LC_ALL", "C")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .status();

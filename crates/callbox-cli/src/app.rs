@@ -7,7 +7,7 @@ use callbox::bus::{Bus, Interest};
 use callbox::direction::Direction;
 use callbox::event::Event;
 use callbox::frame::Framing;
-use callbox::frames::Cut;
+use callbox::frames::{Cut, Ends};
 use callbox::observers::Observers;
 use callbox::server::Report;
 use callbox::view::Show;
@@ -41,6 +41,8 @@ pub struct Watched {
     pub framing: Framing,
     /// No more received frames are shown than this.
     pub most_frames: Option<u64>,
+    /// Which bytes that can be no frame end their session.
+    pub ends_session: Ends,
     /// Which direction is received.
     pub inbound: Direction,
     /// The byte pipe's bytes go to standard output as they are, past the events.
@@ -63,7 +65,7 @@ pub struct App {
 impl App {
     /// Starts the thread that shows events.
     pub fn start(output: &OutputArgs, purpose: Purpose, watched: Watched) -> Result<App, Failure> {
-        let Watched { style, live, framing, most_frames, inbound, raw } = watched;
+        let Watched { style, live, framing, most_frames, ends_session, inbound, raw } = watched;
         let (show, encoding) = {
             let style = style.lock().unwrap_or_else(PoisonError::into_inner);
             (style.show, style.encoding)
@@ -108,7 +110,7 @@ impl App {
         let shower = Shower::start(bus.clone(), view, closes_after);
         let shower = shower.map_err(|error| Failure::local("start a thread", &error))?;
         let observers = Observers::on_bus(&bus);
-        let observers = if cuts { observers.with_cut(Cut { framing, most_frames }) } else { observers };
+        let observers = if cuts { observers.with_cut(Cut { framing, most_frames, ends_session }) } else { observers };
         Ok(App { output: output.clone(), observers, purpose, bus, shower, console: None })
     }
 
@@ -178,6 +180,14 @@ impl App {
             }
             _ => code,
         }
+    }
+
+    /// Tells whether standard output is /dev/null: then nobody can look, and the bytes need not be shown.
+    pub fn stdout_is_null() -> bool {
+        let (Ok(stdout), Ok(null)) = (rustix::fs::fstat(io::stdout()), rustix::fs::stat("/dev/null")) else {
+            return false;
+        };
+        (stdout.st_rdev, stdout.st_mode) == (null.st_rdev, null.st_mode)
     }
 
     /// Tells whether standard output is a terminal.

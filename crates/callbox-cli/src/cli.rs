@@ -34,6 +34,9 @@ pub enum Command {
     /// Serve many clients: reply, echo, discard, generate or run a program
     #[command(visible_alias = "s")]
     Serve(Box<cmd::serve::ServeArgs>),
+    /// Stand between a client and a server: watch the bytes, bend them, balance
+    #[command(visible_alias = "r")]
+    Relay(Box<cmd::relay::RelayArgs>),
     /// See how TCP sockets behave: the tutorial's steps and notes, live
     Tour(cmd::tour::TourArgs),
     /// Print a completion script for a shell
@@ -53,6 +56,7 @@ pub fn run() -> u8 {
         Command::Connect(args) => cmd::connect::run(args, &cli.output),
         Command::Listen(args) => cmd::listen::run(args, &cli.output),
         Command::Serve(args) => cmd::serve::run(args, &cli.output),
+        Command::Relay(args) => cmd::relay::run(args, &cli.output),
         Command::Tour(args) => {
             let colored = cli.output.colored(&std::io::stdout());
             cmd::tour::run(args, &cli.output, colored)

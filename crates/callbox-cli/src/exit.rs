@@ -11,6 +11,8 @@ pub const UNMET: u8 = 1;
 pub const USAGE: u8 = 2;
 /// Name not found, refused, unreachable, cannot bind.
 pub const NO_CONNECTION: u8 = 3;
+/// A proxy did not say what it must.
+pub const HANDSHAKE: u8 = 4;
 /// Reset, or ended where more was due.
 pub const LOST: u8 = 5;
 /// Local input or output failed.
@@ -103,6 +105,7 @@ pub fn code(error: &Error) -> u8 {
         Kind::TimedOut => TIMED_OUT,
         Kind::Reset | Kind::Ended => LOST,
         Kind::Invalid => USAGE,
+        Kind::Proxy => HANDSHAKE,
         _ if matches!(error.operation(), "read" | "write" | "shutdown") => LOST,
         _ => NO_CONNECTION,
     }
@@ -131,6 +134,10 @@ fn hints(error: &Error) -> Vec<String> {
         ("bind" | "listen", Kind::PermissionDenied) => {
             "ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a higher one".into()
         }
+        ("receive PROXY header", Kind::Proxy) => {
+            "with --accept-proxy each connection begins with a PROXY protocol header; leave it out where no proxy sends one"
+                .into()
+        }
         (_, Kind::Exhausted) => "`ulimit -n` shows the limit of open descriptors".into(),
         _ => return Vec::new(),
     };
@@ -150,6 +157,7 @@ mod tests {
         assert_eq!(error("read", Kind::Reset), LOST);
         assert_eq!(error("bind", Kind::AddressInUse), NO_CONNECTION);
         assert_eq!(error("read", Kind::Invalid), USAGE);
+        assert_eq!(error("receive PROXY header", Kind::Proxy), HANDSHAKE);
     }
 
     #[test]

@@ -15,8 +15,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 const CALLBOX: &str = env!("CARGO_BIN_EXE_callbox");
-const COMMANDS: [&str; 6] = ["connect", "listen", "serve", "tour", "completions", "man"];
-/// Events that no test can bring about on every machine: this one needs a system without IPv6.
+const COMMANDS: [&str; 7] = ["connect", "listen", "serve", "relay", "tour", "completions", "man"];
+/// Events that no test can bring about on every machine: `notice` needs a system without IPv6, the others a relay.
 const NOT_PROVOKED: [&str; 1] = ["notice"];
 /// A run that takes longer has stopped making progress.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -74,7 +74,7 @@ fn every_command_of_the_binary_is_on_the_page() {
     assert_eq!(listed, COMMANDS);
 }
 
-/// Flags that pages name and that are not callbox's.
+/// Flags that pages name and that are not callbox's, or not yet.
 const OTHERS_FLAGS: [&str; 11] = [
     "--release",
     "--quick",
@@ -370,6 +370,48 @@ fn full() -> Vec<String> {
     server.end().1
 }
 
+fn behind_a_proxy() -> Vec<String> {
+    let (mut server, address) = Run::serve(&["--accept-proxy"]);
+    let mut open = dial(&address);
+    open.write_all(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n").expect("writes");
+    let connected = server.wait_for("connected");
+    assert_eq!((&connected["peer"], &connected["destination"]), (&"192.0.2.1:1".into(), &"192.0.2.2:2".into()));
+    let _refused = dial(&address).write_all(b"hello");
+    assert!(server.wait_for("refused")["message"].is_string());
+    drop(open);
+    server.wait_for("closed");
+    let mut lines = server.end().1;
+    let (listening, address) = Run::callbox(&["listen", "127.0.0.1:0", "--accept-proxy"]).listening();
+    dial(&address).write_all(b"hello").expect("writes");
+    let (code, heard) = listening.finish();
+    assert_eq!(code, 4);
+    assert!(heard.iter().any(|line| line.contains("\"kind\":\"proxy\"") && line.contains("\"exit\":4")), "{heard:?}");
+    lines.extend(heard);
+    lines
+}
+
+/// A relay whose first upstream is gone, with a fault, and a mirror that answers something else.
+fn relayed() -> Vec<String> {
+    let (gone, nobody) = Run::serve(&[]);
+    drop(gone);
+    let (_echo, echo) = Run::serve(&["--echo"]);
+    let (_other, other) = Run::serve(&["--reply", "other"]);
+    let words =
+        ["relay", "127.0.0.1:0", &nobody, &echo, "--balance", "first", "--mirror", &other, "--fault", "latency=1ms"];
+    let (mut relay, address) = Run::callbox(&[&words[..], &["--tap", "both", "--once"]].concat()).listening();
+    let mut open = dial(&address);
+    relay.wait_for("upstream");
+    open.write_all(b"hello").expect("writes");
+    open.shutdown(Shutdown::Write).expect("ends");
+    relay.wait_for("fault");
+    relay.wait_for("mirror");
+    drop(open);
+    let (code, lines) = relay.finish();
+    assert_eq!(code, 1, "the mirror answered something else");
+    assert!(lines.iter().any(|line| line.contains("\"side\":\"server\"")), "{lines:?}");
+    lines
+}
+
 fn programs() -> Vec<String> {
     let (mut server, address) = Run::serve(&["--exec", "sh", "-c", "echo oops >&2"]);
     let open = dial(&address);
@@ -417,7 +459,8 @@ fn lost() -> Vec<String> {
 #[test]
 fn every_event_of_real_runs_is_in_the_schema() {
     let mut seen = BTreeSet::new();
-    for scenario in [a_pipe, nobody_there, suspended_and_drained, full, programs, paused, lost] {
+    for scenario in [a_pipe, nobody_there, suspended_and_drained, full, behind_a_proxy, relayed, programs, paused, lost]
+    {
         seen.extend(check(&scenario()));
     }
     let schema = schema();

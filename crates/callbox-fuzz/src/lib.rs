@@ -16,6 +16,7 @@ pub mod address;
 pub mod console;
 pub mod decoder;
 pub mod escapes;
+pub mod fault_spec;
 pub mod frame;
 pub mod frame_spec;
 pub mod hex;
@@ -24,6 +25,7 @@ mod input;
 pub mod json_indent;
 pub mod pattern;
 pub mod printer;
+pub mod proxy_header;
 pub mod refusal;
 pub mod template;
 pub mod units;
@@ -38,6 +40,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("console", console::body),
     ("decoder", decoder::body),
     ("escapes", escapes::body),
+    ("fault_spec", fault_spec::body),
     ("frame_cobs", frame::cobs),
     ("frame_crlf", frame::crlf),
     ("frame_delim", frame::delim),
@@ -56,6 +59,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("json_indent", json_indent::body),
     ("pattern", pattern::body),
     ("printer", printer::body),
+    ("proxy_header", proxy_header::body),
     ("template", template::body),
     ("units", units::body),
 ];

@@ -1,6 +1,6 @@
 //! The lines of `--json`, read and held to the contract.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -39,8 +39,17 @@ const FIELDS: &[(&str, &[(&str, Kind)])] = &[
         ],
     ),
     ("lost", &[("count", Kind::Count)]),
-    // Beyond the contract's table: a server says that it drains.
+    // Beyond the contract's table: a server says that it drains, pauses or tries again.
     ("draining", &[("sessions", Kind::Count)]),
+    ("suspended", &[]),
+    ("resumed", &[]),
+    ("paused", &[("message", Kind::Text), ("pause_us", Kind::Count)]),
+    ("retrying", &[("message", Kind::Text), ("pause_us", Kind::Count)]),
+    ("notice", &[("message", Kind::Text)]),
+    // And a relay what its upstreams, its faults and its mirror do.
+    ("upstream", &[("address", Kind::Text), ("state", Kind::Text)]),
+    ("fault", &[("session", Kind::Count), ("fault", Kind::Text), ("offset", Kind::Count), ("what", Kind::Text)]),
+    ("mirror", &[("session", Kind::Count), ("outcome", Kind::Text)]),
     (
         "summary",
         &[
@@ -146,8 +155,11 @@ impl Ledger {
         let summary = self.summary();
         let lost = summary["lost_events"].as_u64().unwrap_or(0);
         if lost == 0 {
-            assert_eq!(self.named("connected").len(), self.named("closed").len(), "who connected has closed");
-            assert_eq!(summary["sessions"].as_u64(), Some(self.named("connected").len() as u64), "sessions: {summary}");
+            // A session of a relay has two connections: the one that was accepted, and the one that it made.
+            let connected: BTreeSet<_> =
+                self.named("connected").iter().map(|event| event["session"].as_u64()).collect();
+            assert_eq!(connected.len(), self.named("closed").len(), "who connected has closed");
+            assert_eq!(summary["sessions"].as_u64(), Some(connected.len() as u64), "sessions: {summary}");
             for field in ["to_server_bytes", "to_client_bytes"] {
                 assert_eq!(summary[field].as_u64(), Some(self.sum("closed", field)), "{field}: {summary}");
             }

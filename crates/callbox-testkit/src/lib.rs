@@ -27,6 +27,7 @@ pub mod process;
 pub mod scratch;
 pub mod script;
 pub mod skip;
+pub mod soak;
 pub mod terminal;
 pub mod transcript;
 
@@ -44,5 +45,6 @@ pub use process::{Outcome, Process};
 pub use rustix::process::Signal;
 pub use scratch::Scratch;
 pub use script::Script;
+pub use soak::Soak;
 pub use terminal::Terminal;
 pub use transcript::Transcript;

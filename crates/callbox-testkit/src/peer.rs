@@ -3,6 +3,8 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -59,11 +61,27 @@ impl Peer {
         }
     }
 
+    /// Connects to the Unix socket at `path`.
+    #[track_caller]
+    pub fn connects_to_path(path: &Path) -> Self {
+        Self::of_unix(UnixStream::connect(path).unwrap_or_else(|error| panic!("connect {}: {error}", path.display())))
+    }
+
     /// Wraps a connected stream.
     pub fn new(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).expect("a TCP stream");
+        Self::patient(stream)
+    }
+
+    /// Wraps a connected Unix stream; it has no addresses.
+    pub fn of_unix(stream: UnixStream) -> Self {
+        // The type names a family, its reads, writes and shutdowns know none.
+        Self::patient(TcpStream::from(OwnedFd::from(stream)))
+    }
+
+    fn patient(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(patience())).expect("a deadline");
         stream.set_write_timeout(Some(patience())).expect("a deadline");
-        stream.set_nodelay(true).expect("a TCP stream");
         Self { stream, log: Vec::new() }
     }
 
@@ -239,6 +257,13 @@ impl Server {
     /// Returns where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Waits for a client of a Unix listener.
+    #[track_caller]
+    pub fn accepts_unix(listener: &UnixListener) -> Peer {
+        assert!(poll_in(listener, patience()), "no client came to {listener:?}");
+        Peer::of_unix(listener.accept().expect("a client is waiting").0)
     }
 
     /// Waits for a client.

@@ -78,8 +78,12 @@ mod tests {
 
     #[test]
     fn a_reset_is_not_an_end_of_stream() {
-        let (address, server) = Script::serves(Peer::resets);
-        Peer::connects(address).expects_reset();
+        // Not before the connection is there: a reset on its way would be one of connecting.
+        let (address, server) = Script::serves(|mut peer: Peer| {
+            peer.expects("hello");
+            peer.resets();
+        });
+        Peer::connects(address).sends("hello").expects_reset();
         server.joins();
     }
 

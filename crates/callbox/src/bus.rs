@@ -14,7 +14,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::direction::Direction;
-use crate::event::{Event, FrameFacts};
+use crate::event::{Event, FrameFacts, Mirrored};
 use crate::frame::FrameKind;
 use crate::frames::Seen;
 use crate::report::SessionId;
@@ -101,7 +101,8 @@ impl Bus {
 
     /// Queues an event, or drops and counts it. Never waits.
     pub fn emit(&self, at: Instant, event: Event) {
-        let talk = matches!(event, Event::Connected { .. } | Event::Closed(_) | Event::End { .. });
+        let same = matches!(event, Event::Mirror { outcome: Mirrored::Same, .. });
+        let talk = same || matches!(event, Event::Connected { .. } | Event::Closed(_) | Event::End { .. });
         if talk && !self.interest.talk {
             return;
         }
@@ -239,13 +240,40 @@ impl Tap for Bus {
     }
 
     fn bytes(&self, at: Instant, session: SessionId, direction: Direction, bytes: &[u8]) {
-        if !self.interest.frames && self.takes(bytes.len()) {
-            let bytes = Bytes::copy_from_slice(bytes);
-            self.emit(at, Event::Data { session, direction, bytes, frame: None });
-        }
+        self.show_bytes(at, session, direction, bytes, false);
     }
 
     fn frame(&self, at: Instant, session: SessionId, direction: Direction, seen: &Seen<'_>) {
+        self.show_frame(at, session, direction, seen, false);
+    }
+}
+
+/// A bus as the tap on the far side of a relay.
+pub(crate) struct FarTap(pub(crate) Arc<Bus>);
+
+impl Tap for FarTap {
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_ready(cx)
+    }
+
+    fn bytes(&self, at: Instant, session: SessionId, direction: Direction, bytes: &[u8]) {
+        self.0.show_bytes(at, session, direction, bytes, true);
+    }
+
+    fn frame(&self, at: Instant, session: SessionId, direction: Direction, seen: &Seen<'_>) {
+        self.0.show_frame(at, session, direction, seen, true);
+    }
+}
+
+impl Bus {
+    fn show_bytes(&self, at: Instant, session: SessionId, direction: Direction, bytes: &[u8], far: bool) {
+        if !self.interest.frames && self.takes(bytes.len()) {
+            let bytes = Bytes::copy_from_slice(bytes);
+            self.emit(at, Event::Data { session, direction, bytes, frame: None, far });
+        }
+    }
+
+    fn show_frame(&self, at: Instant, session: SessionId, direction: Direction, seen: &Seen<'_>, far: bool) {
         let frame = &seen.frame;
         // Between frames there is nothing to show.
         if !self.interest.frames || frame.kind == FrameKind::Gap || !self.takes(frame.whole.len()) {
@@ -259,7 +287,7 @@ impl Tap for Bus {
             checksum: frame.checksum,
         };
         let frame = (frame.kind != FrameKind::Chunk).then(|| Box::new(facts()));
-        self.emit(at, Event::Data { session, direction, bytes, frame });
+        self.emit(at, Event::Data { session, direction, bytes, frame, far });
     }
 }
 

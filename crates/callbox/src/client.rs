@@ -16,40 +16,25 @@
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::addr::Addr;
 use crate::conduct::conduct;
 use crate::direction::Role;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::handle::Handler;
 use crate::net::closing::Closing;
 use crate::net::connect::{ConnectOptions, Connected, connect};
 use crate::net::edge::Edge;
+use crate::net::retry::Attempts;
 use crate::net::stream::{Stream, is_peer_gone};
 use crate::observers::Observers;
 use crate::report::{SessionId, SessionReport};
 use crate::session::Session;
 
-/// First pause between two attempts; doubled each time. A server that is just starting is met soon.
-pub const RETRY_PAUSE_MIN: Duration = Duration::from_millis(50);
-/// Longest pause between two attempts.
-pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
-
-/// How often to try while nobody accepts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Retry {
-    /// One attempt.
-    #[default]
-    Never,
-    /// This many attempts after the first.
-    Times(u32),
-    /// For this long after the first failure.
-    For(Duration),
-}
+pub use crate::net::retry::{RETRY_PAUSE_MAX, RETRY_PAUSE_MIN, Retry};
 
 /// Connects to one address.
 #[derive(Debug, Clone)]
@@ -109,6 +94,7 @@ impl Client {
         let edge =
             Edge::socket(connected.socket, session).map_err(|error| Error::io("connect", error).at(&self.addr))?;
         self.observers.emit(|| Event::Connected {
+            via: None,
             session: SessionId(1),
             role: Role::Client,
             peer: edge.session().peer().clone(),
@@ -141,28 +127,18 @@ impl Client {
     }
 
     async fn try_until_spent(&self) -> Result<Connected> {
-        let mut pause = RETRY_PAUSE_MIN;
-        let mut attempts = 0;
-        let mut first_failure = None;
+        let mut attempts = Attempts::new(self.retry);
         loop {
             let error = match connect(&self.addr, &self.options).await {
                 Ok(connected) => return Ok(connected),
                 Err(error) => error,
             };
-            attempts += 1;
-            let begun: Instant = *first_failure.get_or_insert_with(Instant::now);
-            let spent = match self.retry {
-                Retry::Never => true,
-                Retry::Times(times) => attempts > times,
-                Retry::For(limit) => begun.elapsed() + pause > limit,
-            };
-            if spent || !may_pass(error.kind()) {
+            let Some(pause) = attempts.failed(error.kind()) else {
                 return Err(error);
-            }
+            };
             let error = Arc::new(error);
-            self.observers.emit(|| Event::Retrying { error, pause });
+            self.observers.emit(|| Event::Retrying { session: None, error, pause });
             sleep(pause).await;
-            pause = (pause * 2).min(RETRY_PAUSE_MAX);
         }
     }
 }
@@ -185,14 +161,10 @@ impl<H: Handler> Handler for Witnessed<H> {
     }
 }
 
-/// Whether trying again may help: nobody listens yet, or nobody answers, or the name is not there yet.
-fn may_pass(kind: Kind) -> bool {
-    matches!(kind, Kind::Refused | Kind::TimedOut | Kind::Unreachable | Kind::NotFound | Kind::Reset | Kind::Exhausted)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
     use std::net::{SocketAddr, TcpListener};
 
     #[tokio::test]

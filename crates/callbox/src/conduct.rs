@@ -59,9 +59,11 @@ impl<F: Future<Output = Result<()>>> Conduct<F> {
             if session.stopped().is_none() {
                 ready!(poll_caught(talk, cx, this.edge));
             }
+            // Held beyond the handler, so that the other side of a relay parts as gracefully.
+            let far = this.edge.far();
             this.talk.set(None);
             if session.stopped().is_some() || !this.edge.needs_no_parting() {
-                *this.parting = Some(Box::pin(part(this.edge.clone(), closing)));
+                *this.parting = Some(Box::pin(part(this.edge.clone(), far, closing)));
             }
         }
         if let Some(parting) = this.parting {
@@ -102,7 +104,7 @@ fn words(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".into())
 }
 
-async fn part(edge: Arc<Edge>, closing: Closing) {
+async fn part(edge: Arc<Edge>, far: Option<Arc<Edge>>, closing: Closing) {
     let session = edge.session();
     if session.stopped().is_none() {
         // A session that is told to end while it closes changes over to the shorter farewell.
@@ -111,14 +113,44 @@ async fn part(edge: Arc<Edge>, closing: Closing) {
     }
     match session.stopped() {
         None => {}
-        // The peer takes nothing, so an end of stream would not get through either.
-        Some(Termination::WriteStall | Termination::Aborted) => edge.reset_on_close(),
-        Some(_) => {
-            let farewell = Closing { idle: FAREWELL, total: FAREWELL, bytes: u64::MAX, abrupt: closing.abrupt };
-            let _ = timeout(FAREWELL, close_gracefully(&edge, farewell)).await;
-            if !edge.is_read_ended() {
-                edge.reset_on_close();
+        Some(reason) if is_abrupt(reason) => {
+            edge.reset_on_close();
+            if let Some(far) = far {
+                far.reset_on_close();
             }
         }
+        Some(_) => match far {
+            Some(far) => drop(tokio::join!(bid_farewell(&edge, closing), bid_farewell(&far, closing))),
+            None => bid_farewell(&edge, closing).await,
+        },
+    }
+}
+
+/// Tells whether an end of stream would not get through or be no true word.
+fn is_abrupt(reason: Termination) -> bool {
+    matches!(
+        reason,
+        // The peer takes nothing.
+        Termination::WriteStall
+            | Termination::Aborted
+            // As the upstream itself would have refused.
+            | Termination::UpstreamRefused
+            | Termination::UpstreamTimeout
+            | Termination::UpstreamUnreachable
+            | Termination::UpstreamNotFound
+            | Termination::UpstreamFailed
+            | Termination::ServerReset
+    )
+}
+
+async fn bid_farewell(edge: &Edge, closing: Closing) {
+    if !closing.abrupt && !edge.is_over() {
+        // Not by the close, which may wait for the other side's farewell.
+        let _ = timeout(FAREWELL, poll_fn(|cx| edge.poll_shutdown(cx))).await;
+    }
+    let farewell = Closing { idle: FAREWELL, total: FAREWELL, bytes: u64::MAX, abrupt: closing.abrupt };
+    let _ = timeout(FAREWELL, close_gracefully(edge, farewell)).await;
+    if !edge.is_read_ended() {
+        edge.reset_on_close();
     }
 }

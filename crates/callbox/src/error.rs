@@ -40,6 +40,8 @@ pub enum Kind {
     FrameTooLarge,
     /// What came can be no frame by the framer's rule.
     FrameMalformed,
+    /// A proxy did not say what it must (PROXY protocol).
+    Proxy,
     /// A value that cannot be read, such as an address.
     Invalid,
     /// Anything else the system reports.
@@ -63,6 +65,7 @@ impl Kind {
             Kind::Stopped => "stopped",
             Kind::FrameTooLarge => "frame_too_large",
             Kind::FrameMalformed => "frame_malformed",
+            Kind::Proxy => "proxy",
             Kind::Invalid => "invalid",
             Kind::Io => "io",
         }

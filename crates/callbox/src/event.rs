@@ -13,6 +13,7 @@ use crate::checksum::Verdict;
 use crate::direction::{Direction, Role};
 use crate::error::Error;
 use crate::frame::FrameKind;
+use crate::pipe::Decision;
 use crate::report::{SessionId, SessionReport};
 
 /// Something that happened.
@@ -38,6 +39,8 @@ pub enum Event {
         local: Addr,
         /// How long each phase of connecting took; only as a client.
         phases: Option<Phases>,
+        /// The proxy that told who the peer is, where the server asks for that (PROXY protocol).
+        via: Option<Box<Via>>,
     },
     /// Bytes crossed the edge. Emitted by the bus, which is a tap.
     Data {
@@ -49,6 +52,8 @@ pub enum Event {
         bytes: Bytes,
         /// What the framer found; none without one.
         frame: Option<Box<FrameFacts>>,
+        /// Seen on the far side of a relay: what the server was given, or what it sent.
+        far: bool,
     },
     /// A direction reached its end of stream. Emitted by the stream's edge.
     End {
@@ -65,6 +70,8 @@ pub enum Event {
         peer: Addr,
         /// Why.
         reason: Refusal,
+        /// What was wrong, where the reason leaves that open.
+        message: Option<Box<str>>,
     },
     /// The server stopped accepting without ending sessions. Emitted by the server.
     Suspended,
@@ -101,13 +108,95 @@ pub enum Event {
         /// In a line.
         message: String,
     },
-    /// Another attempt to connect follows after this pause. Emitted by the client.
+    /// A fault did something. Emitted by the bridge.
+    Fault {
+        /// To which session.
+        session: SessionId,
+        /// What it did.
+        decision: Box<Decision>,
+    },
+    /// Another attempt to connect follows after this pause. Emitted by the client, or by a relay.
     Retrying {
+        /// For which session, where it is that of a relay.
+        session: Option<SessionId>,
         /// What the last attempt met.
         error: Arc<Error>,
         /// How long we wait.
         pause: Duration,
     },
+    /// An upstream of a relay failed and rests, or works again. Emitted by the relay.
+    Upstream {
+        /// Its address, as written.
+        address: Addr,
+        /// What became of it.
+        turn: Turn,
+    },
+    /// The mirroring of a session is over. Emitted by the mirror.
+    Mirror {
+        /// Of which session.
+        session: SessionId,
+        /// How the second server did.
+        outcome: Mirrored,
+    },
+}
+
+/// What became of an upstream; closed by nature.
+#[derive(Debug, Clone)]
+pub enum Turn {
+    /// It works again.
+    Up,
+    /// It failed, and is the last resort for a while.
+    Down {
+        /// What connecting met.
+        error: Arc<Error>,
+        /// For how long.
+        rest: Duration,
+    },
+}
+
+/// How the server that was given a copy of a session compares with the first.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Mirrored {
+    /// It answered with the same bytes, as far as the client was given any.
+    Same,
+    /// It answered otherwise.
+    Differs {
+        /// Where in the stream of answers the first difference is.
+        offset: u64,
+        /// The first bytes from there on that the client was given, as far as they were there; none where it had ended.
+        given: Bytes,
+        /// The first bytes from there on that the second server answered.
+        mirrored: Bytes,
+    },
+    /// It could not be connected to, or the connection broke without a reset.
+    Unreachable {
+        /// Why.
+        error: Arc<Error>,
+    },
+    /// It reset the connection.
+    Reset,
+    /// It ended its stream where the client was given more.
+    EndedEarly {
+        /// After this many bytes of its answers.
+        offset: u64,
+    },
+    /// It did not keep up: too much waited for it, or it took too long after the session.
+    FellBehind,
+}
+
+impl Mirrored {
+    /// Returns the name used in events.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Mirrored::Same => "same",
+            Mirrored::Differs { .. } => "differs",
+            Mirrored::Unreachable { .. } => "unreachable",
+            Mirrored::Reset => "reset",
+            Mirrored::EndedEarly { .. } => "ended_early",
+            Mirrored::FellBehind => "fell_behind",
+        }
+    }
 }
 
 /// What a framer found out about a frame.
@@ -134,6 +223,15 @@ pub struct Phases {
     pub attempts: usize,
 }
 
+/// The proxy before a server, and what else its header told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Via {
+    /// The other end of the connection itself.
+    pub proxy: Addr,
+    /// Where the client has connected to, if the header tells.
+    pub destination: Option<Addr>,
+}
+
 /// Why a connection was turned away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -144,6 +242,16 @@ pub enum Refusal {
     PerIp,
     /// The server takes no more sessions (`--once`, `--sessions`); it was queued when the last one was taken.
     MaxSessions,
+    /// Only proxies may connect, and the address is not one of theirs.
+    Denied,
+    /// It did not begin with a header of the PROXY protocol.
+    BadProxyHeader,
+    /// The header of the PROXY protocol was not there in time.
+    HandshakeTimeout,
+    /// The server ended while the header of the PROXY protocol was still to come.
+    Drained,
+    /// A fault at the listener: `refuse`.
+    Fault,
 }
 
 impl Refusal {
@@ -153,6 +261,11 @@ impl Refusal {
             Refusal::MaxConnections => "max_connections",
             Refusal::PerIp => "per_ip",
             Refusal::MaxSessions => "max_sessions",
+            Refusal::Denied => "denied",
+            Refusal::BadProxyHeader => "bad_proxy_header",
+            Refusal::HandshakeTimeout => "handshake_timeout",
+            Refusal::Drained => "drained",
+            Refusal::Fault => "fault",
         }
     }
 }

@@ -18,6 +18,20 @@ pub struct Cut {
     pub framing: Framing,
     /// Received frames beyond this number are not shown: the conversation ends with the last of them.
     pub most_frames: Option<u64>,
+    /// Which bytes that can be no frame end the session. Where they do not, they are shown as they come from there on.
+    pub ends_session: Ends,
+}
+
+/// Which bytes that can be no frame end a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ends {
+    /// None: somebody only watches.
+    Nobody,
+    /// Those that are received.
+    #[default]
+    Received,
+    /// Those of either direction: both are received, by a relay.
+    Both,
 }
 
 /// One frame as observers see it.
@@ -60,6 +74,7 @@ pub(crate) struct Frames {
     to_server: Lane,
     to_client: Lane,
     error: Option<FrameError>,
+    ends_session: Ends,
     /// The task that shows what silence completes, while something is held.
     timer: Option<AbortHandle>,
 }
@@ -80,7 +95,8 @@ impl Frames {
             number: 0,
             most: cut.most_frames.filter(|_| direction == inbound),
         };
-        Frames { to_server: lane(Direction::ToServer), to_client: lane(Direction::ToClient), error: None, timer: None }
+        let (to_server, to_client) = (lane(Direction::ToServer), lane(Direction::ToClient));
+        Frames { to_server, to_client, error: None, ends_session: cut.ends_session, timer: None }
     }
 
     /// Goes over to another rule, from the next byte on; what was held of an unfinished frame is shown first.
@@ -147,6 +163,11 @@ impl Frames {
             self.timer = None;
         }
         next
+    }
+
+    /// Tells which bytes that can be no frame end the session.
+    pub(crate) fn ends_session(&self) -> Ends {
+        self.ends_session
     }
 
     /// Returns the first error, of either direction.

@@ -146,6 +146,8 @@ pub mod units;
 pub mod checksum;
 pub mod frame;
 pub mod pattern;
+pub mod pipe;
+pub mod proxy_header;
 pub mod view;
 
 // ---- layer 2: facts ----
@@ -161,6 +163,9 @@ pub mod termination;
 
 // ---- layer 3: net ----
 pub mod net;
+
+// ---- layer 4: the bridge ----
+pub mod bridge;
 
 // ---- layer 5: handlers ----
 pub mod handle;

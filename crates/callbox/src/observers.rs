@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::bus::Bus;
+use crate::bus::{Bus, FarTap};
 use crate::event::Event;
 use crate::frame::Framing;
 use crate::frames::Cut;
@@ -57,6 +57,16 @@ impl Observers {
         }
     }
 
+    /// Returns the same watchers for the far side of a relay: its bytes, marked as seen there, and no events, for the
+    /// session is the near side's.
+    #[must_use]
+    pub fn far_side(&self) -> Observers {
+        let bus = self.bus().filter(|bus| bus.wants_data());
+        let taps: Vec<Arc<dyn Tap>> = bus.map(|bus| Arc::new(FarTap(bus.clone())) as _).into_iter().collect();
+        let cut = self.0.as_ref().and_then(|inner| inner.cut.clone());
+        Observers(Some(Arc::new(Inner { bus: None, taps, cut })))
+    }
+
     fn inner(&self) -> Inner {
         match &self.0 {
             Some(inner) => Inner { bus: inner.bus.clone(), taps: inner.taps.clone(), cut: inner.cut.clone() },
@@ -85,6 +95,11 @@ impl Observers {
     /// Tells whether somebody wants the facts of single sessions (who came and went), not failures alone.
     pub(crate) fn wants_talk(&self) -> bool {
         self.bus().is_some_and(|bus| bus.wants_talk())
+    }
+
+    /// Tells whether somebody wants to see bytes.
+    pub(crate) fn wants_data(&self) -> bool {
+        self.0.as_ref().is_some_and(|inner| !inner.taps.is_empty() || inner.cut.is_some())
     }
 
     /// Returns the taps, outermost first.

@@ -16,9 +16,14 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
 use memchr::memmem;
 use regex::bytes::{Regex, RegexBuilder};
+use regex_automata::MatchKind;
+use regex_automata::hybrid::dfa::DFA;
+use regex_automata::nfa::thompson;
+use regex_automata::util::syntax;
 
 use crate::error::Invalid;
 use crate::text::{Encoding, unescape_in};
@@ -34,10 +39,12 @@ use crate::text::{Encoding, unescape_in};
 /// every encoding: what is not ASCII in it is UTF-8.
 ///
 /// Valid: `OK`, `done\r\n`, `re:^2\d\d `. Invalid: the empty pattern, `re:a*` (met by nothing), `re:(`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Pattern {
     written: String,
     matcher: Matcher,
+    /// Made when somebody asks for it; clones share it.
+    automaton: Arc<OnceLock<Arc<DFA>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -71,6 +78,13 @@ fn in_one_line(error: &regex::Error) -> String {
     last.strip_prefix("error: ").unwrap_or(last).to_string()
 }
 
+impl fmt::Debug for Pattern {
+    /// Prints the pattern as written, and no automaton, which may have thousands of states.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pattern").field(&self.written).finish()
+    }
+}
+
 impl fmt::Display for Pattern {
     /// Prints the pattern as written.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -100,7 +114,39 @@ impl Pattern {
             }
             None => Matcher::Literal(Box::new(memmem::Finder::new(&unescape_in(text, encoding)?).into_owned())),
         };
-        Ok(Pattern { written: text.to_string(), matcher })
+        Ok(Pattern { written: text.to_string(), matcher, automaton: Arc::default() })
+    }
+
+    /// Returns the regex, if it is one.
+    pub(crate) fn regex(&self) -> Option<&Regex> {
+        match &self.matcher {
+            Matcher::Literal(_) => None,
+            Matcher::Regex(regex) => Some(regex),
+        }
+    }
+
+    /// Returns an automaton that tells after each byte whether a match may still come, and where it ended: as long a one
+    /// as the regex is greedy for.
+    pub(crate) fn automaton(&self) -> Arc<DFA> {
+        self.automaton.get_or_init(|| Arc::new(self.make_automaton())).clone()
+    }
+
+    fn make_automaton(&self) -> DFA {
+        let source = match &self.matcher {
+            Matcher::Literal(finder) => finder.needle().iter().map(|byte| format!(r"\x{byte:02x}")).collect(),
+            Matcher::Regex(regex) => regex.as_str().to_string(),
+        };
+        let syntax = syntax::Config::new().unicode(false).utf8(false).dot_matches_new_line(true);
+        // States that somebody remembers must not be forgotten behind his back: a full cache is an error.
+        let config = DFA::config().match_kind(MatchKind::LeftmostFirst).minimum_cache_clear_count(Some(0));
+        let config = config.skip_cache_capacity_check(true);
+        let built = DFA::builder()
+            .configure(config)
+            .syntax(syntax)
+            .thompson(thompson::Config::new().utf8(false))
+            .build(&source);
+        // What was read as a pattern is one; of what could not be built nothing is found.
+        built.unwrap_or_else(|_| DFA::never_match().unwrap_or_else(|error| unreachable!("no states: {error}")))
     }
 
     /// Returns where the first match that begins at `from` or later ends, as early as it can end.
@@ -152,21 +198,39 @@ impl Expect {
 
     /// Searches on in `bytes`; returns whether all patterns are met.
     pub fn feed(&mut self, bytes: &[u8]) -> bool {
+        self.feed_to_end(bytes);
+        self.is_met()
+    }
+
+    /// Searches on in `bytes`; returns how many of them there are up to the end of the last match, if that is in them.
+    pub fn feed_to_end(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut found = None;
+        let mut before = 0;
         // Memory stays within a few windows, however large the chunk.
         for piece in bytes.chunks(WINDOW_BYTES) {
-            let mut searched = self.kept.len();
-            self.kept.extend_from_slice(piece);
-            while let Some(pattern) = self.patterns.get(self.met) {
-                let Some(end) = pattern.end_of_match(&self.kept, self.from, searched) else {
-                    self.from = self.from.max(self.kept.len().saturating_sub(pattern.overlap()));
-                    break;
-                };
-                (self.consumed, self.from, searched) = (end, end, end);
-                self.met += 1;
+            let pending = !self.is_met();
+            self.search(piece);
+            if pending && self.is_met() {
+                found = Some(before + piece.len() - (self.kept.len() - self.consumed));
             }
+            before += piece.len();
             self.discard();
         }
-        self.is_met()
+        found
+    }
+
+    /// Searches on in a window at most.
+    fn search(&mut self, piece: &[u8]) {
+        let mut searched = self.kept.len();
+        self.kept.extend_from_slice(piece);
+        while let Some(pattern) = self.patterns.get(self.met) {
+            let Some(end) = pattern.end_of_match(&self.kept, self.from, searched) else {
+                self.from = self.from.max(self.kept.len().saturating_sub(pattern.overlap()));
+                break;
+            };
+            (self.consumed, self.from, searched) = (end, end, end);
+            self.met += 1;
+        }
     }
 
     /// Tells whether all patterns are met.

@@ -8,7 +8,7 @@ use std::sync::atomic::{
     AtomicU8,
     Ordering::{Relaxed, SeqCst},
 };
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -17,8 +17,9 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::addr::Addr;
 use crate::direction::{Direction, Role};
+use crate::event::Event;
 use crate::frame::{FrameError, Framing};
-use crate::frames::{FrameReport, Frames, Seen};
+use crate::frames::{Ends, FrameReport, Frames, Seen};
 use crate::meter::Meter;
 use crate::observers::Observers;
 use crate::report::SessionId;
@@ -31,7 +32,19 @@ const NONE: u8 = u8::MAX;
 #[derive(Clone)]
 pub struct Session(Arc<Facts>);
 
+/// What becomes known later; in one place, for idle sessions are many.
+#[derive(Default)]
+struct Late {
+    /// The task to wake when somebody asks the session to end.
+    waker: Option<Waker>,
+    /// Written once; a listener bound to one address knows it for every session, others ask the kernel.
+    local: Option<Arc<Addr>>,
+}
+
 /// What every chunk touches comes first and together: with thousands of sessions each further cache line is a miss.
+///
+/// The task and the sockets' records beside it begin at multiples of 128 bytes. With this size glibc's allocator leaves no
+/// gap before the next one, and an idle relayed session takes 94 bytes less than without the room (5,000 measured).
 #[repr(C)]
 struct Facts {
     meter: Meter,
@@ -42,11 +55,9 @@ struct Facts {
     role: Role,
     id: SessionId,
     peer: Addr,
-    /// Written once; a listener bound to one address knows it for every session, others ask the kernel.
-    local: OnceLock<Addr>,
     started: Instant,
-    /// The task to wake when somebody asks.
-    waker: Mutex<Option<Waker>>,
+    late: Mutex<Late>,
+    _room: [u64; 8],
     /// The framers, where observers want frames.
     frames: Option<Box<Mutex<Frames>>>,
     observers: Observers,
@@ -61,12 +72,12 @@ impl Session {
             id,
             role,
             peer,
-            local: OnceLock::new(),
             started: Instant::now(),
             meter: Meter::default(),
             first_end: AtomicU8::new(NONE),
             stop: AtomicU8::new(NONE),
-            waker: Mutex::new(None),
+            late: Mutex::default(),
+            _room: [0; 8],
             observers,
         }))
     }
@@ -87,18 +98,21 @@ impl Session {
     }
 
     /// Returns our end's address, where it is known already.
-    pub fn local(&self) -> Option<&Addr> {
-        self.0.local.get()
+    pub fn local(&self) -> Option<Addr> {
+        self.late().local.as_deref().cloned()
     }
 
-    /// Notes our end's address; the first note stays.
-    pub(crate) fn note_local(&self, local: impl FnOnce() -> Option<Addr>) -> Option<&Addr> {
-        if self.0.local.get().is_none()
-            && let Some(addr) = local()
-        {
-            let _ = self.0.local.set(addr);
+    /// Notes our end's address, asking where it is not known yet; the first note stays.
+    pub(crate) fn note_local(&self, local: impl FnOnce() -> Option<Arc<Addr>>) -> Option<Addr> {
+        let mut late = self.late();
+        if late.local.is_none() {
+            late.local = local();
         }
-        self.0.local.get()
+        late.local.as_deref().cloned()
+    }
+
+    fn late(&self) -> MutexGuard<'_, Late> {
+        self.0.late.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns when the connection was there.
@@ -160,13 +174,15 @@ impl Session {
     pub(crate) fn wake_on_stop(&self, cx: &Context<'_>, known: &mut Option<Waker>) {
         if !known.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             *known = Some(cx.waker().clone());
-            *self.0.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+            self.late().waker = Some(cx.waker().clone());
         }
     }
 
-    fn wake(&self) {
-        if let Some(waker) = &*self.0.waker.lock().unwrap_or_else(PoisonError::into_inner) {
-            waker.wake_by_ref();
+    /// Has the session's task look again at what is shared with it.
+    pub(crate) fn wake(&self) {
+        let waker = self.late().waker.clone();
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 }
@@ -187,10 +203,13 @@ impl Session {
         let Some(mut frames) = self.frames() else { return };
         let cut = frames.push(now, direction, bytes, |seen| self.show_frame(now, direction, seen));
         frames.watch_silence(|due| self.end_frames_by_silence(due));
+        let ends = frames.ends_session();
         drop(frames);
-        if let Err(error) = cut
-            && direction == self.role().inbound()
-        {
+        let Err(error) = cut else { return };
+        if ends == Ends::Nobody {
+            let message = format!("({}) {}: {error}; its bytes are shown as they come", self.id(), direction.name());
+            self.0.observers.emit(|| Event::Notice { message });
+        } else if direction == self.role().inbound() || ends == Ends::Both {
             self.stop(match error {
                 FrameError::TooLarge { .. } => Termination::FrameTooLarge,
                 FrameError::Malformed { .. } => Termination::FrameMalformed,
@@ -204,6 +223,19 @@ impl Session {
             let now = Instant::now();
             frames.end(direction, |seen| self.show_frame(now, direction, seen));
         }
+    }
+
+    /// Shows the end of a direction to the taps.
+    pub(crate) fn show_end(&self, direction: Direction) {
+        self.show_rest(direction);
+        let now = Instant::now();
+        self.0.observers.taps().iter().for_each(|tap| tap.end(now, self.id(), direction));
+    }
+
+    /// Shows the end of the session to the taps.
+    pub(crate) fn show_closed(&self) {
+        let now = Instant::now();
+        self.0.observers.taps().iter().for_each(|tap| tap.closed(now, self.id()));
     }
 
     /// Has the observers' bytes cut by another rule from here on; nothing happens where they have none.

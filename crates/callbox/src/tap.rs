@@ -24,4 +24,11 @@ pub trait Tap: Send + Sync {
     /// Shows one frame, where the observers have a framer ([`Observers::with_cut`](crate::observers::Observers::with_cut)):
     /// its bytes were shown as chunks before.
     fn frame(&self, _at: Instant, _session: SessionId, _direction: Direction, _seen: &Seen<'_>) {}
+
+    /// Shows that a direction has reached its end of stream. One that ends by a reset, or with the socket's close, is not
+    /// shown.
+    fn end(&self, _at: Instant, _session: SessionId, _direction: Direction) {}
+
+    /// Shows that the session is over, however it ended; the last of all, and once.
+    fn closed(&self, _at: Instant, _session: SessionId) {}
 }

@@ -5,4 +5,6 @@
 pub mod args;
 pub mod histogram;
 pub mod load;
+pub mod relay;
+pub mod server;
 pub mod usage;

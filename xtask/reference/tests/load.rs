@@ -78,7 +78,8 @@ fn the_reply_of_a_cycle_is_compared() {
     let run = |reply: &str| {
         let reply = reply.as_bytes().to_vec();
         let window = Duration::from_millis(200);
-        let plan = cycle::Plan { addr: serve(same), workers: 2, reply, warm_up: Duration::ZERO, window, server_pid: 0 };
+        let (addr, question, warm_up) = (serve(same), b"hello".to_vec(), Duration::ZERO);
+        let plan = cycle::Plan { addr, workers: 2, question, reply, warm_up, window, server_pid: 0 };
         cycle::run(plan).expect("sockets can be made")
     };
     let right = run("hello");

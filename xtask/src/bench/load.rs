@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::Read;
+use std::net::SocketAddrV4;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -52,14 +53,26 @@ impl Found {
 
 /// Puts load of one `kind` on `server`.
 pub(crate) fn run(setup: &Setup, server: &Server, kind: &str, words: &[String]) -> Result<Found, String> {
-    let mut command = vec![setup.reference("reference-load"), kind.to_owned(), server.addr.to_string()];
-    command.extend(["--server-pid".into(), server.pid().to_string()]);
-    command.extend(["--window-ms".into(), setup.options.window().as_millis().to_string()]);
+    run_at(setup, server.addr, Some(server.pid()), setup.options.window(), kind, words)
+}
+
+/// Puts load on an address for the time of `window`; processor time is that of `pid`.
+pub(crate) fn run_at(
+    setup: &Setup,
+    addr: SocketAddrV4,
+    pid: Option<u32>,
+    window: Duration,
+    kind: &str,
+    words: &[String],
+) -> Result<Found, String> {
+    let mut command = vec![setup.reference("reference-load"), kind.to_owned(), addr.to_string()];
+    command.extend(["--server-pid".into(), pid.unwrap_or(0).to_string()]);
+    command.extend(["--window-ms".into(), window.as_millis().to_string()]);
     command.extend_from_slice(words);
     let mut process = Process::start(&command, setup.client_core, |command| {
         command.stdout(Stdio::piped()).stderr(Stdio::inherit());
     })?;
-    let deadline = Instant::now() + setup.options.window() + SLACK;
+    let deadline = Instant::now() + window + SLACK;
     let status = loop {
         match process.child.try_wait().map_err(|error| error.to_string())? {
             Some(status) => break status,

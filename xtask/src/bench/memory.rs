@@ -83,7 +83,7 @@ fn hold(setup: &Setup, peer: &Peer, connections: usize) -> Result<(f64, f64), St
     std::thread::sleep(SETTLE);
     let (descriptors, before) = (server.descriptors(), server.resident_bytes());
     let each = |now: u64| (now as f64 - before as f64) / connections as f64 / 1024.0;
-    let mut holder = Holder::start(setup, &server, connections)?;
+    let mut holder = Holder::start(setup, &server, connections, &[])?;
     let deadline = Instant::now() + ACCEPT_LIMIT;
     while server.descriptors() < descriptors + connections {
         if Instant::now() > deadline {
@@ -99,16 +99,17 @@ fn hold(setup: &Setup, peer: &Peer, connections: usize) -> Result<(f64, f64), St
 }
 
 /// The client that holds the connections; it ends when this value is dropped.
-struct Holder {
+pub(super) struct Holder {
     orders: ChildStdin,
     says: BufReader<ChildStdout>,
     _process: Process,
 }
 
 impl Holder {
-    fn start(setup: &Setup, server: &Server, connections: usize) -> Result<Holder, String> {
+    /// Starts it; it holds `connections` when this returns.
+    pub(super) fn start(setup: &Setup, server: &Server, connections: usize, more: &[String]) -> Result<Holder, String> {
         let words = ["hold", &server.addr.to_string(), "--connections", &connections.to_string()].map(String::from);
-        let command = [&[setup.reference("reference-load")][..], &words].concat();
+        let command = [&[setup.reference("reference-load")][..], &words, more].concat();
         let mut process = Process::start(&command, setup.client_core, |command| {
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         })?;
@@ -118,7 +119,8 @@ impl Holder {
         Ok(holder)
     }
 
-    fn echo(&mut self, connections: usize) -> Result<(), String> {
+    /// Has one message echoed on each of them.
+    pub(super) fn echo(&mut self, connections: usize) -> Result<(), String> {
         self.orders.write_all(b"echo\n").map_err(|error| error.to_string())?;
         self.expect(&format!("echoed {connections}"))
     }

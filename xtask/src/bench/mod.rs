@@ -13,6 +13,7 @@ mod memory;
 mod options;
 mod peer;
 mod peers;
+mod relay;
 mod report;
 mod rounds;
 mod sample;
@@ -31,7 +32,7 @@ use report::{Report, Section};
 /// One group of figures.
 type Figure = fn(&setup::Setup) -> Section;
 
-const FIGURES: [(&str, Figure); 7] = [
+const FIGURES: [(&str, Figure); 12] = [
     ("echo", echo::measure),
     ("memory", memory::measure),
     ("cycle", cycle::measure),
@@ -39,6 +40,11 @@ const FIGURES: [(&str, Figure); 7] = [
     ("size", size::measure),
     ("text", text::measure),
     ("show", show::measure),
+    ("relay-bulk", relay::bulk::measure),
+    ("relay-response", relay::response::measure),
+    ("relay-rate", relay::rate::measure),
+    ("relay-memory", relay::memory::measure),
+    ("relay-faults", relay::faults::measure),
 ];
 
 /// Runs the recipe.
@@ -58,7 +64,7 @@ pub(crate) fn run(words: &[&str]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let chosen = FIGURES.iter().filter(|(name, _)| setup.options.only.as_deref().is_none_or(|only| only == *name));
+    let chosen = FIGURES.iter().filter(|(name, _)| setup.options.wants(name));
     let sections = chosen.map(|(_, measure)| measure(&setup)).collect();
     let text = Report { setup: &setup, sections }.to_markdown();
     if let Err(error) = std::fs::write(&setup.options.out, &text) {

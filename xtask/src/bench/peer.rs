@@ -1,5 +1,6 @@
 //! A server that can be measured: how it is started and what it answers.
 
+use std::net::SocketAddrV4;
 use std::path::Path;
 
 use crate::workspace;
@@ -28,10 +29,13 @@ pub(crate) struct Peer {
     /// The name in the tables.
     pub(crate) name: &'static str,
     /// The command; `{port}` stands for a free port, `{ready}` for the file that will hold the address;
-    /// `{file}` and `{addr}` for bytes to show and where to receive them.
+    /// `{file}` and `{addr}` for bytes to show and where to receive them; `{upstream}` for where a relay connects to, `{upstream_port}` for
+    /// its port; `{config}` for a file with the text below.
     pub(crate) command: Vec<String>,
     /// More of the environment.
     pub(crate) environment: Vec<(String, String)>,
+    /// What its configuration file says, with the same words in braces.
+    pub(crate) config: Option<String>,
     /// What it answers.
     pub(crate) answer: Answer,
     /// Starts a process a connection: fewer rounds, and never many connections.
@@ -44,7 +48,23 @@ impl Peer {
     /// Makes a peer of a command, a string a word.
     pub(crate) fn new(name: &'static str, command: &[&str], answer: Answer) -> Peer {
         let command = command.iter().map(|word| (*word).to_owned()).collect();
-        Peer { name, command, environment: Vec::new(), answer, forks: false, slow_terminal: false }
+        Peer { name, command, environment: Vec::new(), config: None, answer, forks: false, slow_terminal: false }
+    }
+
+    /// Gives it a configuration.
+    pub(crate) fn with_config(mut self, text: &str) -> Peer {
+        self.config = Some(text.to_owned());
+        self
+    }
+
+    /// Returns the same peer, relaying to `upstream`.
+    pub(crate) fn towards(&self, upstream: SocketAddrV4) -> Peer {
+        let port = upstream.port().to_string();
+        let fill = |text: &String| text.replace("{upstream}", &upstream.to_string()).replace("{upstream_port}", &port);
+        let mut peer = self.clone();
+        peer.command = self.command.iter().map(fill).collect();
+        peer.config = self.config.as_ref().map(fill);
+        peer
     }
 
     /// Gives it a terminal that does not keep up.
@@ -67,8 +87,14 @@ impl Peer {
         }
     }
 
-    /// Returns the command as one would type it, programs without their folders.
-    pub(crate) fn typed(&self) -> String {
+    /// Returns the command as one would type it, programs without their folders, and what is in its configuration.
+    pub(crate) fn shown(&self) -> String {
+        let Some(config) = &self.config else { return format!("`{}`", self.typed()) };
+        let lines: Vec<&str> = config.lines().map(str::trim).collect();
+        format!("`{}` with `{}`", self.typed(), in_capitals(&lines.join(" / ")))
+    }
+
+    fn typed(&self) -> String {
         let folders = [workspace::root(), &workspace::target()];
         let is_ours = |word: &str| folders.iter().any(|folder| Path::new(word).starts_with(folder));
         let short = |(index, word): (usize, &String)| match word.rsplit_once('/') {
@@ -76,28 +102,40 @@ impl Peer {
             _ if word.contains(' ') => format!("'{word}'"),
             _ => word.clone(),
         };
-        self.command
-            .iter()
-            .enumerate()
-            .map(short)
-            .collect::<Vec<_>>()
-            .join(" ")
-            .replace("{port}", "PORT")
-            .replace("{ready}", "FILE")
-            .replace("{file}", "FILE")
-            .replace("{addr}", "ADDR")
+        in_capitals(&self.command.iter().enumerate().map(short).collect::<Vec<_>>().join(" "))
     }
+}
+
+/// Writes what stands in braces as a person would.
+fn in_capitals(text: &str) -> String {
+    let names = [
+        ("{port}", "PORT"),
+        ("{ready}", "FILE"),
+        ("{file}", "FILE"),
+        ("{addr}", "ADDR"),
+        ("{config}", "FILE"),
+        ("{upstream}", "UPSTREAM"),
+        ("{upstream_port}", "UPSTREAM-PORT"),
+    ];
+    names.iter().fold(text.to_owned(), |text, (name, shown)| text.replace(name, shown))
 }
 
 /// Returns the order of `count` peers in a round: another one first each time, forwards and backwards in turn.
 ///
 /// The first two, callbox and the yardstick, stay next to each other, for some machines are not equally fast for long.
 pub(crate) fn order(count: usize, round: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (1..count).collect();
+    order_keeping(2, count, round)
+}
+
+/// Returns such an order with the first `kept` next to each other.
+pub(crate) fn order_keeping(kept: usize, count: usize, round: usize) -> Vec<usize> {
+    let kept = kept.clamp(1, count.max(1));
+    // The last of those that stay together stands for all of them.
+    let mut order: Vec<usize> = (kept - 1..count).collect();
     let turn = round % order.len().max(1);
     order.rotate_left(turn);
-    let at = order.iter().position(|index| *index == 1).unwrap_or(0);
-    order.insert(at, 0);
+    let at = order.iter().position(|index| *index == kept - 1).unwrap_or(0);
+    order.splice(at..at, 0..kept - 1);
     if round % 2 == 1 {
         order.reverse();
     }
@@ -121,6 +159,21 @@ mod tests {
             sorted.sort_unstable();
             assert_eq!(sorted, (0..count).collect::<Vec<_>>());
         }
+        assert_eq!(order_keeping(3, 5, 0), [0, 1, 2, 3, 4]);
+        assert_eq!(order_keeping(3, 5, 1), [2, 1, 0, 4, 3]);
+        assert_eq!(order_keeping(3, 5, 2), [4, 0, 1, 2, 3]);
+        assert_eq!(order_keeping(3, 2, 0), [0, 1]);
+    }
+
+    #[test]
+    fn a_relay_gets_its_upstream_in_words_and_config() {
+        let peer = Peer::new("x", &["relay", "-c", "{config}", "TCP:{upstream},nodelay"], Answer::Echo);
+        let peer = peer.with_config("listen {port} to {upstream}");
+        let shown = "`relay -c FILE TCP:UPSTREAM,nodelay` with `listen PORT to UPSTREAM`";
+        assert_eq!(peer.shown(), shown);
+        let peer = peer.towards("127.0.0.1:9".parse().unwrap());
+        assert_eq!(peer.command[3], "TCP:127.0.0.1:9,nodelay");
+        assert_eq!(peer.config.unwrap(), "listen {port} to 127.0.0.1:9");
     }
 
     #[test]

@@ -6,6 +6,9 @@ use super::peer::{Answer, CALLBOX, Peer, REPLY, YARDSTICK};
 use super::setup::Setup;
 use crate::workspace::{self, program};
 
+/// Where Debian puts nginx's module for streams.
+pub(crate) const NGINX_STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
+
 /// Returns the servers that echo; those that start a process a connection only `with_forking`.
 pub(crate) fn echo(setup: &Setup, with_forking: bool) -> Vec<Peer> {
     let mut peers = vec![callbox(setup, &["--echo"], Answer::Echo)];

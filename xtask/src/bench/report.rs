@@ -66,7 +66,7 @@ impl Section {
 
     /// Notes the command of a peer.
     pub(crate) fn command(&mut self, peer: &Peer) {
-        let line = (peer.name.to_owned(), peer.typed());
+        let line = (peer.name.to_owned(), peer.shown());
         if !self.commands.contains(&line) {
             self.commands.push(line);
         }
@@ -119,7 +119,7 @@ impl Report<'_> {
             parts.push(format!("## {}", section.title));
             parts.extend(section.paragraphs.iter().cloned());
             if !section.commands.is_empty() {
-                let lines = section.commands.iter().map(|(name, typed)| format!("{name}: `{typed}`"));
+                let lines = section.commands.iter().map(|(name, shown)| format!("{name}: {shown}"));
                 parts.push(format!("Commands:\n\n{}", list(lines)));
             }
         }
@@ -140,6 +140,8 @@ impl Report<'_> {
             ("ncat", "--version"),
             ("socat", "-V"),
             ("haproxy", "-v"),
+            ("nginx", "-v"),
+            ("redir", "--version"),
             ("python3", "--version"),
             ("xxd", "--version"),
             ("hexyl", "--version"),

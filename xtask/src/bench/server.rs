@@ -76,8 +76,14 @@ impl Server {
         let ready = setup.folder.join("ready");
         let errors = setup.folder.join("errors");
         let _ = fs::remove_file(&ready);
-        let fill =
-            |word: &String| word.replace("{port}", &port.to_string()).replace("{ready}", &ready.to_string_lossy());
+        let config = setup.folder.join("config");
+        let fill = |word: &String| {
+            let word = word.replace("{port}", &port.to_string()).replace("{ready}", &ready.to_string_lossy());
+            word.replace("{config}", &config.to_string_lossy())
+        };
+        if let Some(text) = &peer.config {
+            fs::write(&config, fill(text)).map_err(|error| format!("{}: {error}", config.display()))?;
+        }
         let command: Vec<String> = peer.command.iter().map(fill).collect();
         let log = File::create(&errors).map_err(|error| error.to_string())?;
         let terminal =
@@ -94,7 +100,7 @@ impl Server {
         while Instant::now() < deadline {
             if let Ok(Some(status)) = server.process.child.try_wait() {
                 let text = fs::read_to_string(&errors).unwrap_or_default();
-                return Err(format!("ended before it listened ({status}): {}", text.lines().last().unwrap_or("")));
+                return Err(format!("ended before it listened ({status}): {}", reason_in(&text)));
             }
             match (by_file, read_address(&ready)) {
                 (true, Some(addr)) => {
@@ -149,7 +155,13 @@ fn slow_terminal() -> std::io::Result<OwnedFd> {
     Ok(terminal)
 }
 
-fn free_port() -> std::io::Result<u16> {
+/// Returns the line that says why a program ended: the last that is no hint.
+fn reason_in(text: &str) -> &str {
+    text.lines().rev().find(|line| !line.starts_with("hint:")).unwrap_or("")
+}
+
+/// Returns a port that was free just now.
+pub(crate) fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
@@ -159,7 +171,8 @@ fn read_address(path: &Path) -> Option<SocketAddrV4> {
 
 /// Looks into the kernel's table instead of connecting: a connection would be the server's first client.
 fn listens(port: u16) -> bool {
-    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    // Of this thread, which may be in a network namespace of its own.
+    let table = fs::read_to_string("/proc/thread-self/net/tcp").unwrap_or_default();
     table.lines().any(|line| is_listener_on(line, port))
 }
 
@@ -182,6 +195,13 @@ mod tests {
         assert!(is_listener_on(&line("0A"), 0x2290));
         assert!(!is_listener_on(&line("01"), 0x2290), "a connection is no listener");
         assert!(!is_listener_on(&line("0A"), 0x2291), "another port");
+    }
+
+    #[test]
+    fn the_reason_is_told_rather_than_a_hint() {
+        assert_eq!(reason_in("callbox: no such command\nhint: see `callbox --help`\n"), "callbox: no such command");
+        assert_eq!(reason_in("a\nb\n"), "b");
+        assert_eq!(reason_in(""), "");
     }
 
     #[test]

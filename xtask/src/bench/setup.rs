@@ -11,16 +11,22 @@ use super::{machine, peers};
 use crate::packages::{self, Package};
 use crate::workspace::{self, cargo};
 
-const PACKAGES: [Package; 7] = [
+const PACKAGES: [Package; 10] = [
     Package { name: "ncat", program: "ncat", reason: "comparison with ncat" },
     Package { name: "socat", program: "socat", reason: "comparison with socat" },
     Package { name: "netcat-openbsd", program: "nc.openbsd", reason: "comparison with nc" },
     Package { name: "python3", program: "python3", reason: "comparison with asyncio" },
     Package { name: "xxd", program: "xxd", reason: "comparison with xxd" },
     Package { name: "hexyl", program: "hexyl", reason: "comparison with hexyl" },
-    // Kept last: left out where installing it would start a service.
+    Package { name: "redir", program: "redir", reason: "comparison with redir" },
+    // Kept last: left out where installing them would start a service.
+    Package { name: "nginx", program: "nginx", reason: "comparison with nginx" },
+    Package { name: "libnginx-mod-stream", program: peers::NGINX_STREAM, reason: "comparison with nginx" },
     Package { name: "haproxy", program: "haproxy", reason: "comparison with HAProxy" },
 ];
+
+/// Those of the packages that bring a service.
+const SERVICES: usize = 3;
 
 /// Descriptors beside the connections.
 const OTHER_DESCRIPTORS: u64 = 100;
@@ -55,14 +61,15 @@ impl Setup {
         build("callbox-cli")?;
         build("bench-reference")?;
         let with_systemd = Path::new("/run/systemd/system").exists();
-        let wanted = if with_systemd { &PACKAGES[..PACKAGES.len() - 1] } else { &PACKAGES[..] };
+        let wanted = if with_systemd { &PACKAGES[..PACKAGES.len() - SERVICES] } else { &PACKAGES[..] };
         for package in packages::provide(wanted) {
             remarks.push(format!("no {}: {} is not installed", package.reason, package.name));
         }
         let folder = workspace::target().join("bench");
         fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        let uvloop = uvloop(&folder);
-        if uvloop.is_none() {
+        let with_python = options.wants("echo") || options.wants("memory");
+        let uvloop = if with_python { uvloop(&folder) } else { None };
+        if with_python && uvloop.is_none() {
             remarks.push("no comparison with uvloop: it could not be installed".into());
         }
         let several = machine::cores() >= 2;

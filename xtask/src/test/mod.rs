@@ -4,6 +4,7 @@
 //! environment names in `CALLBOX_SKIP_LOG`; nothing that was left out is left unsaid.
 
 mod needs;
+mod node;
 mod python;
 mod step;
 mod tally;
@@ -34,6 +35,7 @@ pub(crate) fn run(extent: Extent) -> ExitCode {
     let mut steps = Steps::new(&skip_log, extent == Extent::Quick);
     needs::provide(&mut steps);
     python::provide(&mut steps);
+    node::provide(&mut steps);
     if perform(extent, &mut steps).is_none() {
         steps.note("the build failed: what comes after it was not run");
     }

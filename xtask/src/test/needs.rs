@@ -11,7 +11,7 @@ const fn package(name: &'static str, program: &'static str, reason: &'static str
 }
 
 /// Tests look for the program themselves and say `SKIPPED` when it is not there.
-const PACKAGES: [Package; 10] = [
+const PACKAGES: [Package; 18] = [
     package("python3", "python3", "run of the tutorial's own client and server, and of scripted peers"),
     package("socat", "socat", "socat as a peer of the pipe"),
     package("ncat", "ncat", "ncat as a peer of the pipe"),
@@ -21,7 +21,15 @@ const PACKAGES: [Package; 10] = [
     package("procps", "ps", "count of zombies"),
     package("util-linux", "prlimit", "process short of descriptors or running as nobody"),
     package("xxd", "xxd", "comparison of hexdumps with those of xxd"),
+    package("haproxy", "haproxy", "proxy that sends the PROXY protocol"),
     package("tmux", "tmux", "screen as a terminal shows it"),
+    package("curl", "curl", "HTTP through a relay"),
+    package("postgresql", "pg_createcluster", "PostgreSQL behind a relay"),
+    package("postgresql-client", "psql", "psql and pgbench through a relay"),
+    package("redis-server", "redis-server", "Redis behind a relay, nor redis-cli through one"),
+    package("openssh-server", "sshd", "sshd behind a relay"),
+    package("openssh-client", "ssh", "ssh through a relay"),
+    package("rsync", "rsync", "rsync through a relay"),
 ];
 
 /// Installs what is missing where that is allowed; otherwise the tests concerned skip themselves.

@@ -1,5 +1,5 @@
-//! A Python environment of its own for what the tests take from Python's package index: one folder under `target`, made
-//! once.
+//! Python environments of their own for what the tests take from Python's package index: a folder under `target` for
+//! each, made once.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,11 +10,20 @@ use crate::workspace::{program, target};
 /// The Modbus device and client of the device tests: the last 3.11, whose names for devices the tests' programs use.
 const PYMODBUS: &str = "pymodbus==3.11.4";
 
-/// Names to the tests the Python that has pymodbus; where it cannot be had, they skip themselves and the reason is counted.
+/// The client of toxiproxy that drives the control API.
+const TOXIPROXY: &str = "toxiproxy-python==0.1.1";
+
+/// Names to the tests the Pythons that have these; where one cannot be had, they skip themselves and the reason is counted.
 pub(super) fn provide(steps: &mut Steps) {
-    match steps.named("pymodbus", || environment(&target().join("python"), PYMODBUS)) {
-        Ok(interpreter) => steps.set("CALLBOX_PYMODBUS", interpreter),
-        Err(reason) => steps.skip("pymodbus", &reason),
+    let wanted = [
+        ("pymodbus", "python", PYMODBUS, "CALLBOX_PYMODBUS"),
+        ("toxiproxy-python", "python-toxiproxy", TOXIPROXY, "CALLBOX_TOXIPROXY_PYTHON"),
+    ];
+    for (name, folder, requirement, variable) in wanted {
+        match steps.named(name, || environment(&target().join(folder), requirement)) {
+            Ok(interpreter) => steps.set(variable, interpreter),
+            Err(reason) => steps.skip(name, &reason),
+        }
     }
 }
 
@@ -42,7 +51,7 @@ fn starts(interpreter: &Path) -> bool {
 }
 
 /// Runs a command; its last words are the reason when it fails.
-fn perform(command: &mut Command) -> Result<(), String> {
+pub(super) fn perform(command: &mut Command) -> Result<(), String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{name}: {error}"))?;
     if output.status.success() {

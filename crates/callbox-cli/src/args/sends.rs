@@ -59,12 +59,12 @@ impl Sends {
     /// # Errors
     ///
     /// A character that the encoding does not have, a bad template, or what fits no frame.
-    pub fn ready(&self, text: &TextArgs, framing: &Framing) -> Result<Vec<Ready>, Failure> {
+    pub fn ready(&self, text: &TextArgs, template: bool, framing: &Framing) -> Result<Vec<Ready>, Failure> {
         let of = |flag: &'static str| move |invalid: callbox::Invalid| Failure::usage(format!("{flag}: {invalid}"));
         let framed =
             |bytes: &[u8], flag| framing.encode(bytes).map(|bytes| Ready::Bytes(bytes.into())).map_err(of(flag));
         let ready = |send: &Send| match send {
-            Send::Text(written) if text.template => {
+            Send::Text(written) if template => {
                 let template = Template::parse(written, text.encoding).map_err(of("--send"))?;
                 Ok(Ready::Template(template))
             }

@@ -53,6 +53,7 @@ impl SocketArgs {
             ttl: self.ttl,
             tos: self.tos,
             zero_linger: self.zero_linger,
+            urgent_inline: false,
         }
     }
 }

@@ -15,9 +15,9 @@ pub struct TextArgs {
     /// Cut the bytes into frames: none, line, crlf, delim:0x03, fixed:20, length:u16be, length:u32le+adj=-4, varint, netstring, slip, cobs, idle:50ms or json
     #[arg(long, value_name = "SPEC", default_value = "none", help_heading = "Frames and text")]
     pub frame: Framing,
-    /// The largest frame; a larger one ends the session
-    #[arg(long, value_name = "SIZE", value_parser = most, default_value = "1Mi", help_heading = "Frames and text")]
-    pub max_frame: Size,
+    /// The largest frame; a larger one ends the session [default: 1Mi; relay ends none unless told]
+    #[arg(long, value_name = "SIZE", value_parser = most, help_heading = "Frames and text")]
+    pub max_frame: Option<Size>,
     /// Append a checksum to what is sent, verify it on received frames: crc16-modbus, crc32, sum8, xor8 or lrc
     #[arg(long, value_name = "NAME", help_heading = "Frames and text")]
     pub checksum: Option<Checksum>,
@@ -30,6 +30,14 @@ pub struct TextArgs {
     /// Put a time before each chunk or frame shown: none, clock, delta (since the one before) or relative (since the session's start)
     #[arg(long, value_name = "WHICH", default_value = "none", help_heading = "Frames and text")]
     pub timestamps: Timestamps,
+    /// Where all randomness begins: of {uuid} and {random:..} in templates, and of faults [default: drawn, and said]
+    #[arg(long, value_name = "N", help_heading = "Frames and text")]
+    pub seed: Option<u64>,
+}
+
+/// Variables in the texts sent.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TemplateArgs {
     // Without the escape sequence, which is printed nowhere but in colour, the first one would be a line break.
     #[arg(
         long,
@@ -37,9 +45,6 @@ pub struct TextArgs {
         help_heading = "Frames and text"
     )]
     pub template: bool,
-    /// Where the randomness of {uuid} and {random:..} begins [default: drawn, and said]
-    #[arg(long, value_name = "N", help_heading = "Frames and text")]
-    pub seed: Option<u64>,
 }
 
 impl TextArgs {
@@ -60,7 +65,7 @@ impl TextArgs {
 
     /// Returns the same as written, with its maximum and checksum.
     pub fn spec(&self) -> Framing {
-        let most = usize::try_from(self.max_frame.0).unwrap_or(MOST_FRAME_BYTES);
+        let most = self.max_frame.map_or(MAX_FRAME_BYTES, |size| usize::try_from(size.0).unwrap_or(MOST_FRAME_BYTES));
         self.frame.clone().with_max_bytes(most).with_checksum(self.checksum)
     }
 

@@ -11,7 +11,7 @@ use callbox::{Client, Stream};
 
 use super::pipe::{self, PipeArgs};
 use crate::app::{App, Purpose};
-use crate::args::{AddressArgs, FamilyArgs, OutputArgs, SocketArgs, duration, optional};
+use crate::args::{AddressArgs, FamilyArgs, OutputArgs, SocketArgs, duration, optional, retry_of};
 use crate::exit::Failure;
 use crate::signal::Signals;
 
@@ -57,12 +57,9 @@ pub fn run(args: &ConnectArgs, output: &OutputArgs) -> Result<u8, Failure> {
             timeout: optional(args.connect_timeout),
             source: args.source,
             family: args.family.family(),
+            ..ConnectOptions::default()
         };
-        let retry = match (args.retry, args.retry_for) {
-            (Some(times), _) => Retry::Times(times),
-            (_, Some(limit)) => Retry::For(limit),
-            _ => Retry::Never,
-        };
+        let retry = retry_of(args.retry, args.retry_for);
         let client = Client::new(&addr)?.with_options(options).with_retry(retry).with_observers(app.observers.clone());
         let connected = tokio::select! {
             biased;

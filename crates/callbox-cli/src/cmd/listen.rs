@@ -8,7 +8,7 @@ use callbox::server::ServerOptions;
 
 use super::pipe::{self, PipeArgs};
 use crate::app::{App, Purpose};
-use crate::args::{AddressArgs, FamilyArgs, OutputArgs, SocketArgs};
+use crate::args::{AddressArgs, FamilyArgs, OutputArgs, ProxyArgs, SocketArgs};
 use crate::exit::Failure;
 use crate::signal::Signals;
 
@@ -28,6 +28,8 @@ pub struct ListenArgs {
     #[arg(long, value_name = "PATH", help_heading = "Listening")]
     pub ready_file: Option<PathBuf>,
     #[command(flatten)]
+    pub proxy: ProxyArgs,
+    #[command(flatten)]
     pub socket: SocketArgs,
 }
 
@@ -39,8 +41,12 @@ pub fn run(args: &ListenArgs, output: &OutputArgs) -> Result<u8, Failure> {
         let mut signals = Signals::listen().map_err(|error| Failure::local("listen to signals", &error))?;
         let deadline = args.pipe.deadline();
         let mut app = App::start(output, Purpose::Pipe, plan.watched(&args.pipe, Role::Server))?;
-        let options =
-            ServerOptions { socket: args.socket.options(), family: args.family.family(), ..ServerOptions::default() };
+        let options = ServerOptions {
+            socket: args.socket.options(),
+            family: args.family.family(),
+            accept_proxy: args.proxy.accept(),
+            ..ServerOptions::default()
+        };
         let server = match Server::bind_with(&addr, options, app.observers.clone()).await {
             Ok(server) => server,
             Err(error) => return Ok(app.finish(Err(error.into()), None, &mut signals).await),

@@ -5,6 +5,7 @@ pub mod connect;
 pub mod listen;
 pub mod man;
 pub mod pipe;
+pub mod relay;
 pub mod serve;
 pub mod tour;
 

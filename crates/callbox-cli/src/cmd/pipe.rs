@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use callbox::Stream;
 use callbox::direction::{Direction, Role};
+use callbox::handle::faulty::bend;
 use callbox::handle::talk::{Ending, Output, Terms, talk};
 use callbox::net::socket::Effective;
 use callbox::pattern::{Expect, Pattern};
@@ -23,7 +24,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::App;
-use crate::args::{ConsoleArgs, Sends, TextArgs, duration, optional};
+use crate::args::{ConsoleArgs, FaultArgs, Sends, TemplateArgs, TextArgs, duration, optional};
 use crate::console::command::Side;
 use crate::console::outgoing::Outgoing;
 use crate::console::voice::Manner;
@@ -58,7 +59,11 @@ pub struct PipeArgs {
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "When it is over")]
     pub linger: Option<Duration>,
     #[command(flatten)]
+    pub faults: FaultArgs,
+    #[command(flatten)]
     pub text: TextArgs,
+    #[command(flatten)]
+    pub template: TemplateArgs,
     #[command(flatten)]
     pub console: ConsoleArgs,
     /// Write received bytes to a terminal as they are; the same as --show raw
@@ -125,13 +130,31 @@ pub async fn run(
         Ok(console) => console,
         Err(error) => return (Err(Failure::local("open the console", &error)), report(&session)),
     };
-    if args.text.seed.is_none() && plan.draws_randomness() {
+    if args.text.seed.is_none() && (plan.draws_randomness() || plan.faults.is_some()) {
         app.say(format!("seed {}: --seed {} draws the same again", plan.seed, plan.seed));
     }
+    let (stream, bending) = match &plan.faults {
+        Some(faults) => {
+            let (near, carrying) = bend(stream, faults.clone());
+            (near, Some(tokio::spawn(carrying)))
+        }
+        None => (stream, None),
+    };
     let result = match Input::open(args, plan, console.as_mut(), (&stream, app.output.manner())) {
         Ok(input) => carry(app, (args, plan), (stream, input), signals, deadline).await,
         Err(error) => Err(Failure::local("open the console", &error)),
     };
+    if let Some(bending) = bending
+        && !matches!(session.stopped(), Some(Termination::Signal | Termination::Timeout))
+    {
+        // What faults still hold is on its way.
+        tokio::select! {
+            biased;
+            _ = bending => {}
+            ending = signals.ending() => return (Ok(ending.code()), report(&session)),
+            () = until(deadline) => {}
+        }
+    }
     if terminal
         && result.is_ok()
         && let Some(termination) = session.termination()

@@ -89,6 +89,20 @@ fn reason(termination: Termination) -> Both {
         Termination::IdleTimeout => {
             both!("no byte had gone either way for too long (--idle-timeout)", "太久没有任何字节往来（--idle-timeout）",)
         }
+        Termination::HalfCloseTimeout => both!(
+            "one direction had ended and the other was silent for too long (--half-close-timeout)",
+            "一个方向已经结束，另一个方向太久没有动静（--half-close-timeout）",
+        ),
+        Termination::UpstreamRefused => both!("no upstream accepted the connection", "没有上游服务器接受连接"),
+        Termination::UpstreamTimeout => {
+            both!("no upstream answered in time (--connect-timeout)", "没有上游服务器及时应答（--connect-timeout）")
+        }
+        Termination::UpstreamUnreachable => {
+            both!("the network could not get to any upstream", "网络无法到达任何上游服务器")
+        }
+        Termination::UpstreamNotFound => both!("the upstream's name has no address", "上游服务器的名称没有地址"),
+        Termination::UpstreamFailed => both!("no upstream could be reached", "无法连接到任何上游服务器"),
+        Termination::Fault => both!("a fault was asked for (--fault)", "这是所要求的故障（--fault）"),
         Termination::WriteStall => both!(
             "the peer had taken no byte for too long (--write-stall-timeout)",
             "对方太久没有接收任何字节（--write-stall-timeout）",
@@ -104,6 +118,7 @@ fn reason(termination: Termination) -> Both {
             "the server was stopping and the time for open sessions was over (--drain)",
             "服务器正在停止，留给未结束会话的时间已到（--drain）",
         ),
+        Termination::Steered => both!("it was ended by whoever steers us", "操控者结束了它"),
         Termination::Aborted => both!("it was aborted on our side", "我们这一侧中止了它"),
         Termination::Signal => both!("a signal had come, such as Ctrl-C", "收到了信号，例如 Ctrl-C"),
         other => {

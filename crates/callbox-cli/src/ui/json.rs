@@ -4,15 +4,16 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use callbox::addr::Addr;
 use callbox::checksum::Verdict;
 use callbox::direction::Direction;
 use callbox::error::Error;
-use callbox::event::{Event, FrameFacts};
+use callbox::event::{Event, FrameFacts, Mirrored, Turn};
 use callbox::frame::{Arrivals, FrameKind};
 use callbox::frames::FrameReport;
 use callbox::report::{SessionId, SessionReport};
 use callbox::server::Report;
-use callbox::text::Encoding;
+use callbox::text::{Encoding, escape};
 use tokio::time::Instant;
 
 use crate::exit::{self, Failure};
@@ -49,26 +50,37 @@ impl Json {
     pub fn event(&mut self, at: Instant, event: &Event, out: &mut Vec<u8>) {
         let line = match event {
             Event::Listening { address } => self.line(at, "listening").text("address", &address.to_string()),
-            Event::Connected { session, role, peer, local, phases } => {
+            Event::Connected { session, role, peer, local, phases, via } => {
                 let line = self
                     .line(at, "connected")
                     .session(*session)
                     .text("role", role.name())
                     .text("peer", &peer.to_string())
                     .text("local", &local.to_string());
-                match phases {
+                let line = match phases {
                     Some(phases) => line.micros("connect_us", phases.connect).micros("resolve_us", phases.resolve),
+                    None => line,
+                };
+                let Some(via) = via else { return line.end(out) };
+                let line = line.text("via", &via.proxy.to_string());
+                match &via.destination {
+                    Some(destination) => line.text("destination", &destination.to_string()),
                     None => line,
                 }
             }
-            Event::Data { session, direction, bytes, frame } => {
+            Event::Data { session, direction, bytes, frame, far } => {
                 let line = self.line(at, "data").session(*session).direction(*direction);
+                let line = if *far { line.text("side", "server") } else { line };
                 self.payload(line, bytes, frame.as_deref())
             }
             Event::End { session, direction } => self.line(at, "end").session(*session).direction(*direction),
             Event::Closed(report) => self.closed(at, report),
-            Event::Refused { peer, reason } => {
-                self.line(at, "refused").text("peer", &peer.to_string()).text("reason", reason.name())
+            Event::Refused { peer, reason, message } => {
+                let line = self.line(at, "refused").text("peer", &peer.to_string()).text("reason", reason.name());
+                match message {
+                    Some(message) => line.text("message", message),
+                    None => line,
+                }
             }
             Event::Suspended => self.line(at, "suspended"),
             Event::Resumed => self.line(at, "resumed"),
@@ -87,9 +99,16 @@ impl Json {
                     None => line,
                 }
             }
-            Event::Retrying { error, pause } => {
-                self.line(at, "retrying").text("message", &error.to_string()).micros("pause_us", *pause)
-            }
+            Event::Fault { session, decision } => self
+                .line(at, "fault")
+                .session(*session)
+                .direction(decision.direction)
+                .text("fault", &decision.fault)
+                .number("offset", decision.offset)
+                .text("what", &decision.what.to_string()),
+            Event::Retrying { session, error, pause } => retrying(self.line(at, "retrying"), *session, error, *pause),
+            Event::Upstream { address, turn } => upstream(self.line(at, "upstream"), address, turn),
+            Event::Mirror { session, outcome } => mirrored(self.line(at, "mirror").session(*session), outcome),
             _ => return,
         };
         line.end(out);
@@ -213,6 +232,41 @@ fn failed(line: Line, error: &Error) -> Line {
         .number("exit", u64::from(crate::exit::code(error)))
 }
 
+/// Another attempt follows, of a client or for a relay's session.
+fn retrying(line: Line, session: Option<SessionId>, error: &Error, pause: Duration) -> Line {
+    let line = match session {
+        Some(session) => line.session(session),
+        None => line,
+    };
+    line.text("message", &error.to_string()).micros("pause_us", pause)
+}
+
+/// What became of an upstream.
+fn upstream(line: Line, address: &Addr, turn: &Turn) -> Line {
+    let line = line.text("address", &address.to_string());
+    match turn {
+        Turn::Up => line.text("state", "up"),
+        Turn::Down { error, rest } => line
+            .text("state", "down")
+            .text("kind", error.kind().name())
+            .text("message", &error.to_string())
+            .micros("rest_us", *rest),
+    }
+}
+
+/// How a second server compares with the first.
+fn mirrored(line: Line, outcome: &Mirrored) -> Line {
+    let line = line.text("outcome", outcome.name());
+    match outcome {
+        Mirrored::Differs { offset, given, mirrored } => {
+            line.number("offset", *offset).text("given", &escape(given)).text("mirrored", &escape(mirrored))
+        }
+        Mirrored::EndedEarly { offset } => line.number("offset", *offset),
+        Mirrored::Unreachable { error } => line.text("message", &error.to_string()),
+        _ => line,
+    }
+}
+
 /// One object being written.
 struct Line(String);
 
@@ -255,4 +309,47 @@ impl Line {
 
 fn quoted(text: &str) -> String {
     serde_json::to_string(text).expect("a string is always JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use callbox::error::Kind;
+
+    use super::*;
+
+    fn fields(event: &Event) -> serde_json::Value {
+        let mut out = Vec::new();
+        Json::new(Encoding::default()).event(Instant::now(), event, &mut out);
+        let mut value: serde_json::Value = serde_json::from_slice(&out).expect("is JSON");
+        value.as_object_mut().expect("an object").remove("time");
+        value
+    }
+
+    #[test]
+    fn upstreams_and_mirrors_have_the_fields_of_the_reference() {
+        let error = Arc::new(Error::new("connect", Kind::Refused, "connection refused").at("[::1]:7"));
+        let address: Addr = "[::1]:7".parse().expect("good");
+        let turn = Turn::Down { error: error.clone(), rest: Duration::from_secs(1) };
+        assert_eq!(
+            fields(&Event::Upstream { address: address.clone(), turn }),
+            serde_json::json!({
+                "v": 1, "event": "upstream", "address": "[::1]:7", "state": "down", "kind": "refused",
+                "message": "connect [::1]:7: connection refused", "rest_us": 1_000_000
+            })
+        );
+        let up = fields(&Event::Upstream { address, turn: Turn::Up });
+        assert_eq!(up, serde_json::json!({"v": 1, "event": "upstream", "address": "[::1]:7", "state": "up"}));
+        let outcome = Mirrored::Differs { offset: 7, given: b"a\x1b"[..].into(), mirrored: b"\xff"[..].into() };
+        assert_eq!(
+            fields(&Event::Mirror { session: SessionId(2), outcome }),
+            serde_json::json!({
+                "v": 1, "event": "mirror", "session": 2, "outcome": "differs", "offset": 7, "given": "a\\x1b",
+                "mirrored": "\\xff"
+            })
+        );
+        let lost = fields(&Event::Mirror { session: SessionId(2), outcome: Mirrored::Unreachable { error } });
+        assert_eq!(lost["message"], "connect [::1]:7: connection refused");
+    }
 }

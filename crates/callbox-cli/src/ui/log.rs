@@ -1,18 +1,19 @@
 //! Events as lines for people: who came and went on the error output, traffic on standard output.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use callbox::addr::Addr;
 use callbox::direction::{Direction, Role};
-use callbox::event::Event;
-use callbox::report::SessionReport;
+use callbox::event::{Event, Mirrored, Turn};
+use callbox::report::{SessionId, SessionReport};
 use callbox::server::Report;
 use callbox::termination::Termination;
 use callbox::text::{escape, safe};
 use callbox::units::show_duration;
 use tokio::time::Instant;
 
-use super::traffic::Traffic;
+use super::traffic::{Traffic, Wire};
 use crate::explain;
 use crate::lang::Lang;
 
@@ -40,12 +41,14 @@ pub struct Log {
     repeated: Repeated,
     /// Whether it was said that other machines can connect.
     exposed: bool,
+    /// The proxies of open sessions, where their ends are explained: TCP's other end is the proxy, not the client.
+    proxies: HashMap<SessionId, Addr>,
 }
 
 impl Log {
     /// Says as much as `level` wants; traffic is shown where there is a printer for it.
     pub fn new(level: Level, colored: bool, traffic: Option<Traffic>) -> Log {
-        Log { level, colored, traffic, repeated: Repeated::default(), exposed: false }
+        Log { level, colored, traffic, repeated: Repeated::default(), exposed: false, proxies: HashMap::new() }
     }
 
     /// Shows what an event means for the bytes: into `out`.
@@ -55,10 +58,38 @@ impl Log {
         }
     }
 
+    /// Says that a connection is there.
+    fn connected(&mut self, event: &Event) {
+        let Event::Connected { session, role, peer, phases, via, .. } = event else { return };
+        let message = match (role, phases, via) {
+            // A relay's second connection.
+            (Role::Client, Some(phases), _) if self.level.sessions => {
+                if self.level.verbose == 0 {
+                    return;
+                }
+                format!("{session} connected to {peer} ({})", show_duration(phases.connect))
+            }
+            (Role::Client, Some(phases), _) => {
+                let many = phases.attempts > 1;
+                let attempts = if many { format!(", {} addresses tried", phases.attempts) } else { String::new() };
+                let (resolve, connect) = (show_duration(phases.resolve), show_duration(phases.connect));
+                format!("connected to {peer} (resolve {resolve}, connect {connect}{attempts})")
+            }
+            (_, _, Some(via)) if via.proxy != *peer => format!("{session} connected from {peer} via {}", via.proxy),
+            _ => format!("{session} connected from {peer}"),
+        };
+        self.say(&message);
+    }
+
     /// Says at once what an event means for people.
     pub fn talk(&mut self, event: &Event) {
         let talk = !self.level.quiet;
         let sessions = talk && (self.level.sessions || self.level.verbose > 0);
+        if let Event::Connected { session, via: Some(via), .. } = event
+            && self.level.explain.is_some()
+        {
+            self.proxies.insert(*session, via.proxy.clone());
+        }
         match event {
             Event::Closed(report) => self.closed(report, sessions),
             Event::Listening { address } if talk => {
@@ -68,23 +99,10 @@ impl Log {
                     self.say("note: this is wider than loopback, other machines can connect");
                 }
             }
-            Event::Connected { session, role, peer, phases, .. } if sessions => match (role, phases) {
-                (Role::Client, Some(phases)) => {
-                    let attempts = if phases.attempts > 1 {
-                        format!(", {} addresses tried", phases.attempts)
-                    } else {
-                        String::new()
-                    };
-                    self.say(&format!(
-                        "connected to {peer} (resolve {}, connect {}{attempts})",
-                        show_duration(phases.resolve),
-                        show_duration(phases.connect),
-                    ));
-                }
-                _ => self.say(&format!("{session} connected from {peer}")),
-            },
-            Event::Refused { peer, reason } if talk => {
-                self.say_at_most(&format!("refused a connection: {}", reason.name()), &format!(" from {peer}"));
+            Event::Connected { .. } if sessions => self.connected(event),
+            Event::Refused { peer, reason, message } if talk => {
+                let what = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+                self.say_at_most(&format!("refused a connection: {}", reason.name()), &format!(" from {peer}{what}"));
             }
             Event::Suspended if talk => self.say("suspended: no new connections; SIGUSR2 or /accept resumes"),
             Event::Resumed if talk => self.say("resumed"),
@@ -96,9 +114,15 @@ impl Log {
             }
             Event::Notice { message } if talk => self.say(&safe(message)),
             Event::Child { session, message } if talk => self.say(&format!("{session} ! {}", escape(message))),
-            Event::Retrying { error, pause } if talk && (self.level.verbose > 0) => {
-                self.say(&format!("{error}; trying again in {}", show_duration(*pause)));
+            Event::Fault { session, decision } if talk && self.level.verbose > 0 => {
+                self.say(&format!("{session} {decision}"));
             }
+            Event::Retrying { session, error, pause } if talk && (self.level.verbose > 0) => {
+                let whose = session.map_or_else(String::new, |session| format!("{session} "));
+                self.say(&format!("{whose}{error}; trying again in {}", show_duration(*pause)));
+            }
+            Event::Upstream { address, turn } if talk => self.upstream(address, turn),
+            Event::Mirror { session, outcome } if talk => self.mirrored(*session, outcome),
             Event::Paused { message, pause } => {
                 self.error(&format!("accept: {message}; pausing for {}", show_duration(*pause)));
             }
@@ -115,8 +139,12 @@ impl Log {
         if sessions {
             self.say(&closing(report, self.level.verbose > 0));
         }
-        if let Some(lang) = self.level.explain {
-            self.say(&explain::session::session(report, lang));
+        let Some(lang) = self.level.explain else { return };
+        match self.proxies.remove(&report.session) {
+            Some(peer) => {
+                self.say(&explain::session::session(&SessionReport { peer, ..report.clone() }, lang));
+            }
+            None => self.say(&explain::session::session(report, lang)),
         }
     }
 
@@ -169,6 +197,32 @@ impl Log {
         self.say(&line);
     }
 
+    fn upstream(&mut self, address: &Addr, turn: &Turn) {
+        match turn {
+            Turn::Up => self.say(&format!("upstream {address} works again")),
+            Turn::Down { error, rest } => {
+                let line = format!("upstream {address} rests for {}", show_duration(*rest));
+                self.say_at_most(&line, &format!(": {}", safe(&error.to_string())));
+            }
+        }
+    }
+
+    fn mirrored(&mut self, session: SessionId, outcome: &Mirrored) {
+        let (line, detail) = match outcome {
+            Mirrored::Same if self.level.verbose == 0 => return,
+            Mirrored::Differs { offset, given, mirrored } => (
+                "differs",
+                format!(" at byte {offset}: the client was given '{}', not '{}'", escape(given), escape(mirrored)),
+            ),
+            Mirrored::Unreachable { error } => ("lost", format!(": {}", safe(&error.to_string()))),
+            Mirrored::EndedEarly { offset } => ("ended early", format!(" after {offset} B")),
+            Mirrored::Reset => ("reset the connection", String::new()),
+            Mirrored::FellBehind => ("fell behind", String::new()),
+            _ => ("same", String::new()),
+        };
+        self.say_at_most(&format!("mirror: {line}"), &format!("{detail} ({session})"));
+    }
+
     fn error(&mut self, message: &str) {
         self.repeated.flush();
         let (red, reset) = if self.colored { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
@@ -192,13 +246,19 @@ impl Log {
 fn show(traffic: &mut Traffic, at: Instant, event: &Event, out: &mut Vec<u8>) {
     match event {
         Event::Connected { session, .. } => traffic.begin(*session, at),
-        Event::Data { session, direction, bytes, frame } => {
-            traffic.show(at, *session, *direction, (bytes, frame.as_deref()), out);
+        Event::Data { session, direction, bytes, frame, far } => {
+            let wire = Wire { session: *session, direction: *direction, far: *far };
+            traffic.show(at, wire, (bytes, frame.as_deref()), out);
         }
-        Event::End { session, direction } => traffic.end(*session, *direction, out),
+        Event::End { session, direction } => {
+            traffic.end(Wire { session: *session, direction: *direction, far: false }, out);
+        }
         Event::Closed(report) => {
-            traffic.end(report.session, Direction::ToServer, out);
-            traffic.end(report.session, Direction::ToClient, out);
+            for (direction, far) in
+                [Direction::ToServer, Direction::ToClient].into_iter().flat_map(|way| [(way, false), (way, true)])
+            {
+                traffic.end(Wire { session: report.session, direction, far }, out);
+            }
             traffic.forget(report.session);
         }
         _ => {}
@@ -280,11 +340,19 @@ pub fn how(termination: Termination) -> &'static str {
         Termination::LingerOver => "we closed: the linger time was over (limit)",
         Termination::Timeout => "we closed: the time allowed was over (timeout)",
         Termination::IdleTimeout => "we closed: idle for too long (timeout)",
+        Termination::HalfCloseTimeout => "we closed: half-closed, and silent for too long (timeout)",
+        Termination::UpstreamRefused => "we reset it: no upstream accepted (refused)",
+        Termination::UpstreamTimeout => "we reset it: no upstream answered (timeout)",
+        Termination::UpstreamUnreachable => "we reset it: no upstream could be reached (unreachable)",
+        Termination::UpstreamNotFound => "we reset it: the upstream's name has no address",
+        Termination::UpstreamFailed => "we reset it: no upstream could be reached",
+        Termination::Fault => "a fault ended it, as asked for (fault)",
         Termination::WriteStall => "we reset it: the peer took nothing for too long (timeout)",
         Termination::FrameTooLarge => "we closed: a frame was over the maximum (limit, --max-frame)",
         Termination::FrameMalformed => "we closed: what came is no frame by the rule (--frame)",
         Termination::Drained => "we closed: the drain deadline passed (timeout)",
         Termination::Aborted => "we reset it (RST)",
+        Termination::Steered => "we closed: we were told to (steered)",
         Termination::Signal => "we closed: a signal came (signal)",
         Termination::PeerTimeout => "the peer did not answer any more (timeout)",
         Termination::IoError => "the system reported an error",

@@ -1,7 +1,8 @@
 //! Bytes as people read them: a line a chunk or frame, a hexdump, or text that runs on.
 //!
 //! A server's lines name their session and direction: `#1 > hello` is what the client sent, `#1 < thank you !` what it
-//! was sent. The byte pipe shows what it receives, without names.
+//! was sent. A relay that shows both its sockets has `#1 >> hello` for what the server was given, `#1 << thank you !` for
+//! what it sent. The byte pipe shows what it receives, without names.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -64,7 +65,7 @@ pub struct Traffic {
     /// The style as it was for the last item.
     seen: Style,
     place: Place,
-    lanes: HashMap<(SessionId, Direction), Lane>,
+    lanes: HashMap<Wire, Lane>,
     /// When each session began, and its times.
     started: HashMap<SessionId, (Instant, Stamper)>,
     /// The same moment by both clocks: events carry the one that cannot jump.
@@ -73,7 +74,18 @@ pub struct Traffic {
     sampler: Option<Sampler>,
 }
 
-/// One direction of a session.
+/// One direction of a session, at one of a relay's two sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Wire {
+    /// Whose.
+    pub session: SessionId,
+    /// Which way.
+    pub direction: Direction,
+    /// At the upstream's socket.
+    pub far: bool,
+}
+
+/// What a wire needs from one item to the next.
 struct Lane {
     printer: Printer,
     dump: Hexdump,
@@ -82,8 +94,7 @@ struct Lane {
 /// One thing to show.
 struct Item<'a> {
     at: Instant,
-    session: SessionId,
-    direction: Direction,
+    wire: Wire,
     bytes: &'a [u8],
     frame: Option<&'a FrameFacts>,
 }
@@ -119,19 +130,14 @@ impl Traffic {
         if self.started.len() >= MAX_REMEMBERED {
             self.started.clear();
         }
-        self.started.insert(session, (at, Stamper::new(self.seen.timestamps)));
+        // A relay's session connects twice, and began with the client.
+        self.started.entry(session).or_insert_with(|| (at, Stamper::new(self.seen.timestamps)));
     }
 
     /// Appends a chunk or frame to `out`.
-    pub fn show(
-        &mut self,
-        at: Instant,
-        session: SessionId,
-        direction: Direction,
-        (bytes, frame): (&[u8], Option<&FrameFacts>),
-        out: &mut Vec<u8>,
-    ) {
+    pub fn show(&mut self, at: Instant, wire: Wire, (bytes, frame): (&[u8], Option<&FrameFacts>), out: &mut Vec<u8>) {
         self.follow_style(out);
+        let Wire { session, direction, far } = wire;
         let elsewhere = self.seen.watch.is_some_and(|watched| watched != session);
         if elsewhere || self.place.only.is_some_and(|only| only != direction) || self.seen.show == Show::None {
             return;
@@ -142,11 +148,13 @@ impl Traffic {
         if self.lanes.len() >= MAX_REMEMBERED {
             self.lanes.clear();
         }
-        let item = Item { at, session, direction, bytes, frame };
+        let item = Item { at, wire, bytes, frame };
         match self.seen.show {
             Show::None => {}
             // Of a server, the clients' bytes: those of the other direction are its own.
-            Show::Raw if direction == self.place.only.unwrap_or(Direction::ToServer) => out.extend_from_slice(bytes),
+            Show::Raw if !far && direction == self.place.only.unwrap_or(Direction::ToServer) => {
+                out.extend_from_slice(bytes)
+            }
             Show::Raw => {}
             Show::Text => self.text(&item, out),
             Show::Hex if self.place.names || frame.is_some() || self.seen.timestamps != Timestamps::None => {
@@ -157,8 +165,8 @@ impl Traffic {
     }
 
     /// The direction has ended: shows what is left of a character that never became whole, or of a line of a dump.
-    pub fn end(&mut self, session: SessionId, direction: Direction, out: &mut Vec<u8>) {
-        let Some(mut lane) = self.lanes.remove(&(session, direction)) else { return };
+    pub fn end(&mut self, wire: Wire, out: &mut Vec<u8>) {
+        let Some(mut lane) = self.lanes.remove(&wire) else { return };
         self.text.clear();
         lane.printer.finish(&mut self.text);
         lane.dump.finish(out);
@@ -168,7 +176,7 @@ impl Traffic {
         if self.runs_on() {
             out.extend_from_slice(self.text.as_bytes());
         } else {
-            self.prefix(session, direction, out);
+            self.prefix(wire, out);
             out.extend_from_slice(self.text.as_bytes());
             out.push(b'\n');
         }
@@ -190,8 +198,8 @@ impl Traffic {
         if style == self.seen {
             return;
         }
-        for (session, direction) in self.lanes.keys().copied().collect::<Vec<_>>() {
-            self.end(session, direction, out);
+        for wire in self.lanes.keys().copied().collect::<Vec<_>>() {
+            self.end(wire, out);
         }
         if style.timestamps != self.seen.timestamps {
             self.started.values_mut().for_each(|(_, stamper)| *stamper = Stamper::new(style.timestamps));
@@ -199,14 +207,14 @@ impl Traffic {
         self.seen = style;
     }
 
-    fn lane(&mut self, session: SessionId, direction: Direction) -> &mut Lane {
+    fn lane(&mut self, wire: Wire) -> &mut Lane {
         let (style, place) = (&self.seen, &self.place);
         let runs_on = !place.names && style.timestamps == Timestamps::None;
-        self.lanes.entry((session, direction)).or_insert_with(|| {
+        self.lanes.entry(wire).or_insert_with(|| {
             let lines = if runs_on { Lines::Pass } else { Lines::Escape };
             let mut prefix = Vec::new();
             if place.names {
-                name(session, direction, place.colored, &mut prefix);
+                name(wire, place.colored, &mut prefix);
             }
             let layout = Layout { ascii: style.show == Show::Both, colored: place.colored, squeeze: true };
             Lane {
@@ -222,7 +230,7 @@ impl Traffic {
             let (shown, unseen) = item.bytes.split_at(shown);
             let mut text = std::mem::take(&mut self.text);
             text.clear();
-            let printer = &mut self.lane(item.session, item.direction).printer;
+            let printer = &mut self.lane(item.wire).printer;
             printer.push(shown, &mut text);
             // What is cut off may end within a character.
             unseen.chunks(LINE_BYTES).for_each(|unseen| printer.push(unseen, &mut String::new()));
@@ -288,7 +296,7 @@ impl Traffic {
             out.extend_from_slice(format!("{size} byte{}\n", if size == 1 { "" } else { "s" }).as_bytes());
         }
         let live = self.place.live || self.place.names || self.seen.timestamps != Timestamps::None;
-        let lane = self.lane(item.session, item.direction);
+        let lane = self.lane(item.wire);
         lane.dump.push(item.bytes, out);
         if item.frame.is_some() {
             lane.dump.finish(out);
@@ -305,17 +313,17 @@ impl Traffic {
         };
         let (origin, timestamps) = (self.origin.0, self.seen.timestamps);
         let begun = || (origin, Stamper::new(timestamps));
-        let (started, stamper) = self.started.entry(item.session).or_insert_with(begun);
+        let (started, stamper) = self.started.entry(item.wire.session).or_insert_with(begun);
         stamper.stamp(wall, item.at.saturating_duration_since(*started), out);
-        self.prefix(item.session, item.direction, out);
+        self.prefix(item.wire, out);
         if let Some(frame) = item.frame {
             out.extend_from_slice(marks(frame).as_bytes());
         }
     }
 
-    fn prefix(&self, session: SessionId, direction: Direction, out: &mut Vec<u8>) {
+    fn prefix(&self, wire: Wire, out: &mut Vec<u8>) {
         if self.place.names {
-            name(session, direction, self.place.colored, out);
+            name(wire, self.place.colored, out);
         }
     }
 }
@@ -324,10 +332,12 @@ fn lock(style: &SharedStyle) -> Style {
     style.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-fn name(session: SessionId, direction: Direction, colored: bool, out: &mut Vec<u8>) {
-    let (arrow, color) = match direction {
-        Direction::ToServer => ('>', "36"),
-        Direction::ToClient => ('<', "32"),
+fn name(Wire { session, direction, far }: Wire, colored: bool, out: &mut Vec<u8>) {
+    let (arrow, color) = match (direction, far) {
+        (Direction::ToServer, false) => (">", "36"),
+        (Direction::ToClient, false) => ("<", "32"),
+        (Direction::ToServer, true) => (">>", "36"),
+        (Direction::ToClient, true) => ("<<", "32"),
     };
     let name = match colored {
         true => format!("\x1b[{color}m{session} {arrow}\x1b[0m "),

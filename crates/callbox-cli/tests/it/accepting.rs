@@ -181,7 +181,7 @@ fn row_10_a_process_limit_does_not_touch_servers_without_children() {
 }
 
 /// Kills the connection between two ports as an administrator can; false where this kernel cannot.
-fn kills(local: SocketAddr, remote: SocketAddr) -> bool {
+pub(crate) fn kills(local: SocketAddr, remote: SocketAddr) -> bool {
     let filter = ["-K", "-t", "-n", "src", &local.to_string(), "dst", &remote.to_string()].map(str::to_owned);
     let outcome = Callbox::new("ss").args(filter).run();
     String::from_utf8_lossy(&outcome.stdout).contains(&remote.port().to_string())

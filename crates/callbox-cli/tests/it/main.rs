@@ -32,6 +32,9 @@ mod limits;
 /// What `accept` may answer besides a client (rows 3 to 5, 10, 37, 38).
 mod accepting;
 
+/// Behind a proxy: `--accept-proxy` (rows 27 and 32).
+mod proxied;
+
 /// Late, stalled, stopped and flooding peers (rows 18, 22, 28, 29, 80).
 mod late;
 
@@ -92,11 +95,44 @@ mod tutorial;
 /// Device protocols: Modbus against pymodbus, lines in other encodings against Python.
 mod devices;
 
+/// Relays steered while they run (rows 109, 110, 112, 113).
+mod control;
+
 /// Thousands of clients at once.
 mod crowd;
+
+/// Real programs through a relay.
+mod real;
 
 /// The tour.
 mod tour;
 
 /// The test set about itself.
 mod index;
+
+/// How tests start relays.
+mod relay_line;
+
+/// `relay`: endings and half-close (rows 18 to 21, 30, 34).
+mod relay;
+
+/// `relay`: resets (rows 16, 17).
+mod relay_resets;
+
+/// `relay` under load: bulk, back-pressure, slow and stopped peers (rows 25, 26, 28, 29).
+mod relay_flow;
+
+/// `relay` and its upstreams (rows 35, 36).
+mod relay_upstreams;
+
+/// `relay` as a program: arguments, ready line, signals.
+mod relay_running;
+
+/// `relay` at its limits (rows 1, 2, 38).
+mod relay_limits;
+
+/// `relay` in networks that lose, delay and refuse (rows 33, 37, 39, 41 to 43, 45 to 47).
+mod relay_network;
+
+/// What `relay` shows.
+mod relay_shown;

@@ -31,6 +31,7 @@ always! {
     console: 100_000,
     decoder: 50_000,
     escapes: 100_000,
+    fault_spec: 60_000,
     frame_cobs: 30_000,
     frame_crlf: 40_000,
     frame_delim: 50_000,
@@ -49,6 +50,7 @@ always! {
     json_indent: 100_000,
     pattern: 20_000,
     printer: 100_000,
+    proxy_header: 40_000,
     template: 100_000,
     units: 150_000,
 }

@@ -41,7 +41,7 @@ impl Notes {
 /// A server's stream whose frames are noted, and the far end of it.
 fn watched(spec: &str, most_frames: Option<u64>) -> (tokio::io::DuplexStream, Stream, Arc<Notes>) {
     let notes = Arc::new(Notes::default());
-    let cut = Cut { framing: spec.parse().expect("good"), most_frames };
+    let cut = Cut { framing: spec.parse().expect("good"), most_frames, ends_session: Ends::Received };
     let observers = Observers::none().with_tap(notes.clone()).with_cut(cut);
     let session = Session::new(SessionId(1), Role::Server, Addr::Memory, observers);
     let (near, far) = tokio::io::duplex(1 << 20);
@@ -159,7 +159,7 @@ async fn what_comes_after_the_last_wanted_frame_is_no_error() {
 #[tokio::test]
 async fn the_bus_carries_frames_instead_of_chunks() {
     let bus = Bus::new(Interest { data: true, talk: false, lossless: true, frames: true });
-    let cut = Cut { framing: "slip".parse().expect("good"), most_frames: None };
+    let cut = Cut { framing: "slip".parse().expect("good"), most_frames: None, ends_session: Ends::Received };
     let observers = Observers::on_bus(&bus).with_cut(cut);
     let session = Session::new(SessionId(1), Role::Server, Addr::Memory, observers);
     session.show(Direction::ToServer, b"\xc0a\xdb\xdcb\xc0");

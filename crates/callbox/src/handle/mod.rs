@@ -6,7 +6,9 @@ pub mod answer;
 pub mod discard;
 pub mod echo;
 pub mod exec;
+pub mod faulty;
 pub mod generate;
+pub mod relay;
 pub mod reply;
 pub mod talk;
 
@@ -77,6 +79,16 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// The opener drops the future when the session is told to end (idle timeout, drain, abort).
     fn handle(&self, session: Session, stream: Stream) -> impl Future<Output = Result<()>> + Send;
+
+    /// Gives `count` what the handler has counted over all sessions, by names; a server's report has it among its limits.
+    /// Whoever wraps a handler passes this on.
+    fn counters(&self, _count: &mut dyn FnMut(&'static str, u64)) {}
+
+    /// Tells whether sessions that are there wait for something the system has run out of, so that it is no time to accept
+    /// more. Whoever wraps a handler passes this on.
+    fn is_short(&self) -> bool {
+        false
+    }
 }
 
 impl<F, Fut> Handler for F

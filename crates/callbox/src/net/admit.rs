@@ -29,7 +29,8 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Slot {
     admission: Arc<Admission>,
-    ip: Option<IpAddr>,
+    /// Where addresses are counted; boxed, for most servers count none and have many slots.
+    ip: Option<Box<IpAddr>>,
 }
 
 impl Admission {
@@ -80,7 +81,7 @@ impl Admission {
             *count += 1;
         }
         state.open += 1;
-        Ok(Slot { admission: self.clone(), ip })
+        Ok(Slot { admission: self.clone(), ip: ip.map(Box::new) })
     }
 
     /// Returns a future that is ready once some connection has ended after this call: make it first, then look.
@@ -104,12 +105,12 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut state = self.admission.state();
         state.open -= 1;
-        if let Some(ip) = self.ip
-            && let Some(count) = state.by_ip.get_mut(&ip)
+        if let Some(ip) = &self.ip
+            && let Some(count) = state.by_ip.get_mut(ip)
         {
             *count -= 1;
             if *count == 0 {
-                state.by_ip.remove(&ip);
+                state.by_ip.remove(ip);
             }
         }
         drop(state);

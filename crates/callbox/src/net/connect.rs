@@ -7,13 +7,17 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep_until};
 
 use crate::addr::{Addr, Host};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phases;
+use crate::net::avoid::Avoid;
 use crate::net::resolve::{Family, alternate, resolve};
 use crate::net::socket::{Options, Socket};
+use crate::net::sys;
 
 /// Between the starts of two attempts (RFC 8305, section 5: "Connection Attempt Delay").
 pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -31,6 +35,8 @@ pub struct ConnectOptions {
     pub source: Option<SocketAddr>,
     /// Which addresses of a name are tried.
     pub family: Family,
+    /// Where it never leads, whatever a name resolves to.
+    pub avoid: Avoid,
 }
 
 impl Default for ConnectOptions {
@@ -40,6 +46,7 @@ impl Default for ConnectOptions {
             timeout: Some(CONNECT_TIMEOUT),
             source: None,
             family: Family::default(),
+            avoid: Avoid::default(),
         }
     }
 }
@@ -53,6 +60,85 @@ pub struct Connected {
     pub peer: Addr,
     /// How long it took.
     pub phases: Phases,
+}
+
+/// Where to connect to: an address whose name is looked up first, or what a lookup has brought before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// To be looked up, where it has a name.
+    Named(&'a Addr),
+    /// Looked up already, or written in numbers.
+    Resolved {
+        /// As it was written, for what is said of a failure.
+        addr: &'a Addr,
+        /// All its addresses, in the resolver's order.
+        addrs: &'a [SocketAddr],
+    },
+}
+
+/// A connected socket that is registered with the runtime it was connected on.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    pub(crate) socket: AsyncFd<OwnedFd>,
+    pub(crate) peer: Addr,
+    pub(crate) phases: Phases,
+}
+
+/// Connects to `target`. Where only one address is to be tried, nothing is allocated for a race, and the socket is
+/// registered once, for good.
+///
+/// # Errors
+///
+/// As [`connect`].
+///
+/// # Cancel safety
+///
+/// Dropping the future abandons all attempts.
+pub(crate) async fn reach(target: Target<'_>, options: &ConnectOptions) -> Result<Registered> {
+    let connected = match target {
+        Target::Resolved { addrs: [only], .. } => return reach_one(*only, options).await,
+        // Boxed, so that the common way stays small: a relay keeps it beside each session while it connects.
+        Target::Resolved { addr, addrs } => Box::pin(connect_resolved(addr, addrs, options)).await?,
+        Target::Named(addr) => Box::pin(connect(addr, options)).await?,
+    };
+    let Connected { socket, peer, phases } = connected;
+    let socket = sys::register(socket, Interest::READABLE | Interest::WRITABLE)
+        .map_err(|error| Error::io("register", error).at(&peer))?;
+    Ok(Registered { socket, peer, phases })
+}
+
+async fn reach_one(addr: SocketAddr, options: &ConnectOptions) -> Result<Registered> {
+    if !options.family.admits(&addr) {
+        return Err(none_of(options.family, &addr.into()));
+    }
+    let begun = Instant::now();
+    let socket = prepared(addr, options)?;
+    let deadline = options.timeout.map(|timeout| begun + timeout);
+    let socket = match within(deadline, socket.connect_registered(addr)).await {
+        Some(socket) => socket?,
+        None => return Err(timed_out(options.timeout).at(addr)),
+    };
+    let phases = Phases { connect: begun.elapsed(), attempts: 1, ..Phases::default() };
+    Ok(Registered { socket, peer: addr.into(), phases })
+}
+
+/// What a lookup says too when there is no address of the wanted family.
+fn none_of(family: Family, addr: &Addr) -> Error {
+    Error::new("resolve", Kind::NotFound, family.lack()).at(addr)
+}
+
+/// Races the addresses that a lookup has brought before.
+async fn connect_resolved(addr: &Addr, addrs: &[SocketAddr], options: &ConnectOptions) -> Result<Connected> {
+    let begun = Instant::now();
+    let deadline = options.timeout.map(|timeout| begun + timeout);
+    let admitted: Vec<_> = addrs.iter().copied().filter(|one| options.family.admits(one)).collect();
+    if admitted.is_empty() {
+        return Err(none_of(options.family, addr));
+    }
+    let mut phases = Phases::default();
+    let (socket, peer) = race(addr, &alternate(admitted), options, deadline, &mut phases).await?;
+    phases.connect = begun.elapsed();
+    Ok(Connected { socket, peer: peer.into(), phases })
 }
 
 /// Connects to `addr`, trying every address it has.
@@ -157,6 +243,14 @@ async fn race(
 }
 
 async fn attempt(addr: SocketAddr, options: &ConnectOptions) -> Result<OwnedFd> {
+    prepared(addr, options)?.connect(addr).await
+}
+
+/// Makes a socket that is ready to connect to `addr`.
+fn prepared(addr: SocketAddr, options: &ConnectOptions) -> Result<Socket> {
+    if options.avoid.reached(addr).is_some() {
+        return Err(Error::new("connect", Kind::PermissionDenied, "callbox itself listens there").at(addr));
+    }
     let socket = Socket::new(&addr).map_err(|error| error.at(addr))?;
     socket.configure(&options.socket)?;
     if let Some(source) = options.source {
@@ -166,7 +260,7 @@ async fn attempt(addr: SocketAddr, options: &ConnectOptions) -> Result<OwnedFd> 
         }
         socket.bind_source(source)?;
     }
-    socket.connect(addr).await
+    Ok(socket)
 }
 
 fn timed_out(limit: Option<Duration>) -> Error {
@@ -219,6 +313,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_avoided_address_is_not_connected_to_by_any_name() {
+        let (listener, port) = listener().await;
+        let bound = listener.local_addr().expect("bound");
+        let options = ConnectOptions { avoid: Avoid::new(vec![bound]), ..ConnectOptions::default() };
+        for host in ["127.0.0.1", "0.0.0.0", "::ffff:127.0.0.1"] {
+            let addr = Addr::from_words(host, &port.to_string()).expect("good");
+            let error = connect(&addr, &options).await.expect_err("it is avoided");
+            assert_eq!(error.kind(), Kind::PermissionDenied, "{host}: {error}");
+        }
+        listener.set_nonblocking(true).expect("a socket");
+        assert!(listener.accept().is_err(), "nobody has knocked");
+    }
+
+    #[tokio::test]
     async fn when_all_refuse_each_address_has_its_reason() {
         // Bound but not listening: the port is ours, so nobody else can answer.
         let holder = Socket::new(&SocketAddr::from(([127, 0, 0, 1], 0))).expect("IPv4 is there");
@@ -229,6 +337,52 @@ mod tests {
         assert_eq!(error.attempts().len(), 2, "{error}");
         assert!(error.is_refused());
         assert!(error.to_string().contains("[::1]:"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn one_resolved_address_is_connected_and_registered_at_once() {
+        let (listener, port) = listener().await;
+        let only = SocketAddr::from(([127, 0, 0, 1], port));
+        let addr = Addr::from(only);
+        let target = Target::Resolved { addr: &addr, addrs: &[only] };
+        let reached = reach(target, &ConnectOptions::default()).await.expect("somebody listens");
+        let (_, client) = listener.accept().expect("is there");
+        let local = crate::net::socket::local_addr(std::os::fd::AsFd::as_fd(reached.socket.get_ref())).expect("TCP");
+        assert_eq!((reached.peer, local), (addr, client));
+        assert_eq!(reached.phases.attempts, 1);
+    }
+
+    #[tokio::test]
+    async fn one_resolved_address_that_refuses_says_so() {
+        let holder = Socket::new(&SocketAddr::from(([127, 0, 0, 1], 0))).expect("IPv4 is there");
+        holder.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("binds");
+        let only = holder.local_addr().expect("bound");
+        let addr = Addr::from(only);
+        let target = Target::Resolved { addr: &addr, addrs: &[only] };
+        let error = reach(target, &ConnectOptions::default()).await.expect_err("nobody listens");
+        assert!(error.is_refused(), "{error}");
+        let family = Family::V6;
+        let options = ConnectOptions { family, ..ConnectOptions::default() };
+        let error = reach(target, &options).await.expect_err("is IPv4");
+        let looked_up = reach(Target::Named(&addr), &options).await.expect_err("is IPv4");
+        assert_eq!((error.kind(), error.cause()), (looked_up.kind(), looked_up.cause()), "the same as by a lookup");
+        let error = reach(Target::Resolved { addr: &addr, addrs: &[only, only] }, &options).await.expect_err("is IPv4");
+        assert_eq!(error.kind(), Kind::NotFound, "{error}");
+    }
+
+    #[tokio::test]
+    async fn resolved_addresses_are_raced_without_a_lookup() {
+        let (_listener, port) = listener().await;
+        // A name that no resolver knows: it is not asked.
+        let addr = Addr::from_words("nobody.invalid", &port.to_string()).expect("good");
+        let addrs = ["[::1]:0", "127.0.0.1:0"].map(|text| {
+            let mut addr: SocketAddr = text.parse().expect("good");
+            addr.set_port(port);
+            addr
+        });
+        let target = Target::Resolved { addr: &addr, addrs: &addrs };
+        let reached = reach(target, &ConnectOptions::default()).await.expect("IPv4 listens");
+        assert_eq!(reached.peer, Addr::from(addrs[1]));
     }
 
     #[tokio::test]

@@ -5,19 +5,21 @@ mod ending;
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustix::net::{SendFlags, Shutdown};
 use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::addr::Addr;
 use crate::direction::{Direction, Role};
 use crate::event::Event;
-use crate::net::io::{Io, is_passing, poll_send};
+use crate::net::io::{Io, is_passing, poll_send, poll_splice_in, poll_splice_out};
 use crate::net::socket::local_addr;
+use crate::net::splice::Conduit;
 use crate::net::sys;
 use crate::report::state;
 use crate::session::Session;
@@ -26,9 +28,11 @@ use crate::termination::Termination;
 /// The buffer that all sessions of a thread read into: big enough that a bulk stream needs few calls, and there is
 /// only one, so that an idle session holds none.
 const SCRATCH_BYTES: usize = 64 * 1024;
+/// What it may grow to for those that ask for more at once.
+pub(crate) const MOST_SCRATCH_BYTES: usize = 256 * 1024;
 
 thread_local! {
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice());
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_BYTES]);
 }
 
 /// Everything about one stream except its public face.
@@ -52,19 +56,27 @@ pub(crate) struct Edge {
     role: Role,
     /// The kernel's state just before our end of stream, which tells who was first; 0 where nobody watched.
     before_fin: AtomicU8,
+    /// The session is another edge's, which counts and reports: this one is the far side of a relay.
+    lent: bool,
+    /// Bytes are to be copied also where they could be spliced.
+    copies: bool,
+    /// The sweep has found it gone.
+    lost: AtomicBool,
     swept: Swept,
+    /// The other side of a relay's session.
+    far: OnceLock<Weak<Edge>>,
 }
 
 /// What the sweep saw when it last looked.
 struct Swept {
     bytes: AtomicU64,
-    waiting: AtomicU64,
-    /// Milliseconds of the sweep's clock when something last moved.
-    moved: AtomicU64,
+    waiting: AtomicU32,
+    /// Milliseconds of the sweep's clock when something last moved; 49 days of silence go round.
+    moved: AtomicU32,
 }
 
 /// The sweep has not looked yet.
-const UNSEEN: u64 = u64::MAX;
+const UNSEEN: u32 = u32::MAX;
 
 impl Edge {
     pub(crate) fn new(io: Io, session: Session) -> Edge {
@@ -80,13 +92,56 @@ impl Edge {
             aborted: AtomicBool::new(false),
             reported: AtomicBool::new(false),
             before_fin: AtomicU8::new(0),
-            swept: Swept { bytes: AtomicU64::new(0), waiting: AtomicU64::new(0), moved: AtomicU64::new(UNSEEN) },
+            lent: false,
+            copies: false,
+            lost: AtomicBool::new(false),
+            swept: Swept { bytes: AtomicU64::new(0), waiting: AtomicU32::new(0), moved: AtomicU32::new(UNSEEN) },
+            far: OnceLock::new(),
         }
+    }
+
+    /// Takes over the socket on the far side of a relay, as part of the near side's session. What passes there is what
+    /// passes here, so only the near side counts and reports; nobody may tap the session.
+    pub(crate) fn far_socket(socket: AsyncFd<OwnedFd>, session: Session) -> Edge {
+        debug_assert!(!session.is_watched(), "what is tapped has a session on each side");
+        let role = session.role().other();
+        Edge::lent(Io::Socket(socket), session, role)
+    }
+
+    /// An edge of a session that another one counts and reports.
+    pub(crate) fn lent(io: Io, session: Session, role: Role) -> Edge {
+        let mut edge = Edge::new(io, session);
+        (edge.lent, edge.tapped, edge.role) = (true, false, role);
+        edge
+    }
+
+    /// Notes the other side of a relay's session, once.
+    pub(crate) fn join(&self, far: &Arc<Edge>) {
+        let _ = self.far.set(Arc::downgrade(far));
+    }
+
+    /// Returns the other side of a relay's session, while it is there.
+    pub(crate) fn far(&self) -> Option<Arc<Edge>> {
+        self.far.get().and_then(Weak::upgrade)
+    }
+
+    /// Tells whether, of a relay's two directions, one has ended on both sides and the other has not.
+    pub(crate) fn is_half_closed_with(&self, far: &Edge) -> bool {
+        let (there, back) = (
+            self.is_read_ended() && far.write_ended.load(Relaxed),
+            far.is_read_ended() && self.write_ended.load(Relaxed),
+        );
+        there != back
     }
 
     /// Takes over a connected socket, which must be non-blocking, on the current runtime.
     pub(crate) fn socket(socket: OwnedFd, session: Session) -> io::Result<Edge> {
         Ok(Edge::new(Io::Socket(sys::register(socket, Interest::READABLE | Interest::WRITABLE)?), session))
+    }
+
+    /// Takes over a connected socket that is registered with the current runtime, for reading and writing.
+    pub(crate) fn registered(socket: AsyncFd<OwnedFd>, session: Session) -> Edge {
+        Edge::new(Io::Socket(socket), session)
     }
 
     pub(crate) fn session(&self) -> &Session {
@@ -102,8 +157,8 @@ impl Edge {
 
     /// Returns our end's address; asks the kernel the first time where it is not known.
     pub(crate) fn local(&self) -> Option<Addr> {
-        let ask = || local_addr(self.descriptor()?).ok().map(Addr::from);
-        self.session.note_local(ask).cloned()
+        let ask = || local_addr(self.descriptor()?).ok().map(|addr| Arc::new(addr.into()));
+        self.session.note_local(ask)
     }
 
     pub(crate) fn is_read_ended(&self) -> bool {
@@ -150,10 +205,67 @@ impl Edge {
         cx: &mut Context<'_>,
         take: impl FnOnce(&mut Context<'_>, &[u8]) -> R,
     ) -> Poll<io::Result<Option<R>>> {
+        self.poll_at_most_with(cx, SCRATCH_BYTES, take)
+    }
+
+    /// The same with a bound on what is received at once.
+    #[inline(always)]
+    pub(crate) fn poll_at_most_with<R>(
+        &self,
+        cx: &mut Context<'_>,
+        most: usize,
+        take: impl FnOnce(&mut Context<'_>, &[u8]) -> R,
+    ) -> Poll<io::Result<Option<R>>> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let read = ready!(self.poll_read(cx, scratch))?;
+            if scratch.len() < most {
+                scratch.resize(most.min(MOST_SCRATCH_BYTES), 0);
+            }
+            let most = most.min(scratch.len());
+            let read = ready!(self.poll_read(cx, &mut scratch[..most]))?;
             Poll::Ready(Ok((read > 0).then(|| take(cx, &scratch[..read]))))
         })
+    }
+
+    /// Has bytes copied also where they could be spliced.
+    pub(crate) fn never_splice(&mut self) {
+        self.copies = true;
+    }
+
+    /// Tells whether bytes may go through here without being looked at.
+    pub(crate) fn can_splice(&self) -> bool {
+        cfg!(target_os = "linux") && !self.tapped && !self.copies && matches!(self.io, Io::Socket(_))
+    }
+
+    /// Receives into an empty pipe; `None` where it has to be received the plain way, above all the end of stream. The edge
+    /// must be one that [can](Edge::can_splice).
+    pub(crate) fn poll_splice_in(
+        &self,
+        cx: &mut Context<'_>,
+        conduit: &mut Conduit,
+    ) -> Poll<io::Result<Option<usize>>> {
+        let Io::Socket(socket) = &self.io else { unreachable!("only sockets are spliced") };
+        if self.is_read_ended() {
+            return Poll::Ready(Ok(None));
+        }
+        let result = ready!(poll_splice_in(socket, cx, conduit)).map_err(|error| self.latch(error));
+        if let Ok(Some(read)) = result {
+            self.count(self.role.inbound(), read);
+        }
+        Poll::Ready(result)
+    }
+
+    /// Sends what fits now from a pipe that holds something.
+    pub(crate) fn poll_splice_out(&self, cx: &mut Context<'_>, conduit: &mut Conduit) -> Poll<io::Result<usize>> {
+        let Io::Socket(socket) = &self.io else { unreachable!("only sockets are spliced") };
+        let result = poll_splice_out(socket, cx, conduit);
+        self.write_blocked.store(result.is_pending(), Relaxed);
+        match ready!(result) {
+            Ok(written) => {
+                self.count(self.role.outbound(), written);
+                Poll::Ready(Ok(written))
+            }
+            Err(error) => Poll::Ready(Err(self.latch(error))),
+        }
     }
 
     /// Sends what fits now.
@@ -170,7 +282,7 @@ impl Edge {
             // Tried at once, without asking for readiness first: a socket almost always has room.
             Io::Socket(socket) if simple => match rustix::net::send(socket.get_ref(), bytes, SendFlags::NOSIGNAL) {
                 Ok(sent) => {
-                    self.session.meter().add(self.role.outbound(), sent);
+                    self.count(self.role.outbound(), sent);
                     Poll::Ready(Ok(sent))
                 }
                 Err(errno) => self.poll_write_slow(cx, bytes, Some(errno.into())),
@@ -274,17 +386,54 @@ impl Edge {
         Ok(())
     }
 
+    /// Tells whether the connection is gone and nobody may wait long for what is left of it.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Relaxed)
+    }
+
+    /// Asks the kernel whether the connection has been reset while nobody reads here, and notes it; tells whether that is
+    /// news, so that the session is to be woken.
+    pub(crate) fn finds_reset(&self) -> bool {
+        let Some(socket) = self.descriptor() else { return false };
+        let ended = self.aborted.load(Relaxed) || (self.is_read_ended() && self.write_ended.load(Relaxed));
+        if ended || self.is_lost() || sys::tcp_state(socket) != state::CLOSE {
+            return false;
+        }
+        if self.broken.load(Relaxed) == 0 {
+            let pending = socket2::SockRef::from(&socket).take_error().ok().flatten();
+            self.latch(pending.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into()));
+        }
+        self.lost.store(true, Relaxed);
+        true
+    }
+
+    /// Returns how a broken connection ended for the session it was a side of, `side` being who sat at the other end.
+    pub(crate) fn broken_end(&self, side: Role) -> Option<Termination> {
+        match self.broken.load(Relaxed) {
+            0 => None,
+            libc::ECONNRESET => Some(peer_reset(side.other())),
+            libc::ETIMEDOUT | libc::EHOSTUNREACH | libc::ENETUNREACH => Some(Termination::PeerTimeout),
+            _ => Some(Termination::IoError),
+        }
+    }
+
+    /// Has the close be a reset, for a connection that others have ended: why is noted already.
+    pub(crate) fn break_off(&self) {
+        self.aborted.store(true, Relaxed);
+        self.reset_on_close();
+    }
+
     /// Tells for how long nothing has moved, by a clock that the sweep keeps; `waiting` is what the peer has not taken.
     ///
     /// Only the sweep calls this: it compares with what it saw the last time.
     pub(crate) fn quiet_for(&self, clock: Duration, waiting: usize) -> Duration {
-        let (bytes, waiting) = (self.session.meter().total_bytes(), waiting as u64);
-        let now = clock.as_millis() as u64;
+        let (bytes, waiting) = (self.session.meter().total_bytes(), waiting as u32);
+        let now = clock.as_millis() as u32;
         let (before, waited) = (self.swept.bytes.swap(bytes, Relaxed), self.swept.waiting.swap(waiting, Relaxed));
         if before != bytes || waited != waiting || self.swept.moved.load(Relaxed) == UNSEEN {
             self.swept.moved.store(now, Relaxed);
         }
-        Duration::from_millis(now - self.swept.moved.load(Relaxed))
+        Duration::from_millis(now.wrapping_sub(self.swept.moved.load(Relaxed)).into())
     }
 
     fn inbound_ended(&self) -> io::Result<()> {
@@ -334,16 +483,26 @@ impl Edge {
     }
 
     #[inline(always)]
+    fn count(&self, direction: Direction, bytes: usize) {
+        if !self.lent {
+            self.session.meter().add(direction, bytes);
+        }
+    }
+
+    #[inline(always)]
     fn observe(&self, direction: Direction, bytes: &[u8]) {
-        self.session.meter().add(direction, bytes.len());
+        self.count(direction, bytes.len());
         if self.tapped {
             self.session.show(direction, bytes);
         }
     }
 
     fn emit_end(&self, direction: Direction) {
+        if self.lent {
+            return;
+        }
         if self.tapped {
-            self.session.show_rest(direction);
+            self.session.show_end(direction);
         }
         if self.session.observers().wants_talk() {
             self.session.observers().emit(|| Event::End { session: self.session.id(), direction });

@@ -7,9 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use rustix::io::{Errno, ioctl_fionread};
 use rustix::net::{RecvFlags, SendFlags};
+use rustix::pipe::{SpliceFlags, splice};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+
+use crate::net::splice::{CONDUIT_BYTES, Conduit};
+
+/// Never `MORE`: where nothing more follows, the kernel would wait for it.
+const SPLICE_FLAGS: SpliceFlags = SpliceFlags::MOVE.union(SpliceFlags::NONBLOCK);
 
 /// Where the bytes really go.
 pub(crate) enum Io {
@@ -90,6 +97,60 @@ pub(super) fn poll_send(socket: &AsyncFd<OwnedFd>, cx: &mut Context<'_>, bytes: 
         match guard.try_io(|fd| Ok(rustix::net::send(fd, bytes, SendFlags::NOSIGNAL)?)) {
             Ok(Err(error)) if is_passing(&error) => {}
             Ok(result) => return Poll::Ready(result),
+            Err(_would_block) => {}
+        }
+    }
+}
+
+/// Moves what is there, a pipe's worth at most, from the socket into the pipe; `None` where only receiving tells what is
+/// there: `splice` stops at an urgent byte, as if nothing came, or as if the stream ended where the end has come too.
+pub(super) fn poll_splice_in(
+    socket: &AsyncFd<OwnedFd>,
+    cx: &mut Context<'_>,
+    conduit: &mut Conduit,
+) -> Poll<io::Result<Option<usize>>> {
+    debug_assert!(conduit.is_empty(), "a full pipe and an empty socket say the same");
+    loop {
+        let mut guard = ready!(socket.poll_read_ready(cx))?;
+        let result = guard.try_io(|fd| match splice(fd, None, &conduit.writer, None, CONDUIT_BYTES, SPLICE_FLAGS) {
+            Ok(0) => Ok(None),
+            Ok(read) => Ok(Some(read)),
+            Err(Errno::AGAIN) if ioctl_fionread(fd).is_ok_and(|unread| unread > 0) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        });
+        match result {
+            Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(result) => {
+                conduit.held = result.as_ref().ok().copied().flatten().unwrap_or(0);
+                return Poll::Ready(result);
+            }
+            Err(_would_block) => {}
+        }
+    }
+}
+
+/// Moves what the peer's window takes from the pipe into the socket.
+pub(super) fn poll_splice_out(
+    socket: &AsyncFd<OwnedFd>,
+    cx: &mut Context<'_>,
+    conduit: &mut Conduit,
+) -> Poll<io::Result<usize>> {
+    let mut tried = false;
+    loop {
+        // Tried at once, without asking for readiness first: a socket almost always has room.
+        let mut guard = if tried { Some(ready!(socket.poll_write_ready(cx))?) } else { None };
+        let out = |fd: &OwnedFd| Ok(splice(&conduit.reader, None, fd, None, conduit.held, SPLICE_FLAGS)?);
+        let result = match &mut guard {
+            None => Ok(out(socket.get_ref())),
+            Some(guard) => guard.try_io(|fd| out(fd.get_ref())),
+        };
+        tried = true;
+        match result {
+            Ok(Err(error)) if is_passing(&error) => {}
+            Ok(result) => {
+                conduit.held -= result.as_ref().unwrap_or(&0);
+                return Poll::Ready(result);
+            }
             Err(_would_block) => {}
         }
     }

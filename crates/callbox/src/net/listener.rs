@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ const PORT_DRAWS: usize = 16;
 #[derive(Debug)]
 pub struct Listener {
     socket: AsyncFd<OwnedFd>,
-    addr: Addr,
+    addr: Arc<Addr>,
     /// Whether every connection's local address is `addr`.
     specific: bool,
     /// Whether others may hold the same socket: it must be left as it was found.
@@ -132,7 +133,7 @@ impl Listener {
 
     fn register(socket: OwnedFd, addr: Addr, specific: bool) -> Result<Listener> {
         let socket = sys::register(socket, Interest::READABLE).map_err(|error| Error::io("listen", error).at(&addr))?;
-        Ok(Listener { socket, addr, specific, inherited: false, path: None })
+        Ok(Listener { socket, addr: Arc::new(addr), specific, inherited: false, path: None })
     }
 
     /// Returns the bound address, with the real port.
@@ -141,7 +142,7 @@ impl Listener {
     }
 
     /// Returns the local address that every accepted connection has, unless that differs from one to the next.
-    pub fn shared_local(&self) -> Option<&Addr> {
+    pub fn shared_local(&self) -> Option<&Arc<Addr>> {
         self.specific.then_some(&self.addr)
     }
 
@@ -198,7 +199,7 @@ impl Listener {
         };
         let peer = match peer.and_then(|peer| SocketAddr::try_from(peer).ok()) {
             Some(peer) => Addr::from(peer),
-            None => self.addr.clone(),
+            None => Addr::clone(&self.addr),
         };
         Ok((socket, peer))
     }
@@ -211,14 +212,43 @@ impl Listener {
     /// Dropping the future closes at once; who is still queued is reset.
     pub async fn close(self, mut take: impl FnMut(OwnedFd, Addr)) {
         // Whoever else holds an inherited listener would never be connected to again.
-        if matches!(self.addr, Addr::Tcp { .. }) && !self.inherited {
-            drop_new_handshakes(self.socket.get_ref());
+        if matches!(*self.addr, Addr::Tcp { .. }) && !self.inherited {
+            // Without the filter (forbidden in some sandboxes) closing is as good as it was before: a small window stays.
+            let _ = drop_new_handshakes(self.socket.get_ref());
         }
         self.accept_queued(&mut take);
-        if !matches!(self.addr, Addr::Unix(_)) {
+        if !matches!(*self.addr, Addr::Unix(_)) {
             let grace = if self.addr.is_loopback() { HANDSHAKE_GRACE_LOOPBACK } else { HANDSHAKE_GRACE };
             tokio::time::sleep(grace).await;
             self.accept_queued(&mut take);
+        }
+    }
+
+    /// Has new handshakes go unanswered, until [`Listener::answer`]; who is queued stays queued. A Unix socket has no
+    /// handshakes: there whoever connects waits once the queue, now of one, is full.
+    ///
+    /// # Errors
+    ///
+    /// An inherited listener is left as it is, for others may hold it; and some sandboxes forbid filters. Then new
+    /// connections are queued.
+    pub(crate) fn ignore(&self) -> io::Result<()> {
+        match (&*self.addr, self.inherited) {
+            (_, true) => Err(io::Error::new(io::ErrorKind::Unsupported, "others may hold the listener")),
+            (Addr::Unix(_), _) => Ok(rustix::net::listen(self.socket.get_ref(), 0)?),
+            _ => drop_new_handshakes(self.socket.get_ref()),
+        }
+    }
+
+    /// Answers handshakes again, after [`Listener::ignore`] has worked.
+    pub(crate) fn answer(&self, backlog: u32) -> io::Result<()> {
+        match &*self.addr {
+            Addr::Unix(_) => {
+                Ok(rustix::net::listen(self.socket.get_ref(), i32::try_from(backlog).unwrap_or(i32::MAX))?)
+            }
+            #[cfg(target_os = "linux")]
+            _ => SockRef::from(self.socket.get_ref()).detach_filter(),
+            #[cfg(not(target_os = "linux"))]
+            _ => Ok(()),
         }
     }
 
@@ -251,7 +281,7 @@ fn bind_all(addrs: &[SocketAddr], optional_v6: bool, options: &Options, backlog:
     for addr in addrs {
         match Listener::bind_tcp(SocketAddr::new(addr.ip(), port), options, backlog) {
             Ok(listener) => {
-                if let Addr::Tcp { port: drawn, .. } = listener.addr {
+                if let Addr::Tcp { port: drawn, .. } = *listener.addr {
                     port = drawn;
                 }
                 bound.listeners.push(listener);
@@ -270,7 +300,7 @@ fn lacks_family(error: &Error) -> bool {
 }
 
 /// Has the kernel drop SYNs, and nothing else, that arrive at a listener.
-fn drop_new_handshakes(listener: &OwnedFd) {
+fn drop_new_handshakes(listener: &OwnedFd) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
         use socket2::SockFilter;
@@ -285,11 +315,13 @@ fn drop_new_handshakes(listener: &OwnedFd) {
             SockFilter::new(0x06, 0, 0, 0),         // then drop
             SockFilter::new(0x06, 0, 0, u32::MAX),  // else keep whole
         ];
-        // Without the filter (forbidden in some sandboxes) closing is as good as it was before: a small window stays.
-        let _ = SockRef::from(listener).attach_filter(&filter);
+        SockRef::from(listener).attach_filter(&filter)
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = listener;
+    {
+        let _ = listener;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// A path that we bound: removed with the listener.

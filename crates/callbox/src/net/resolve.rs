@@ -37,6 +37,15 @@ impl Family {
             Family::V6 => addr.is_ipv6(),
         }
     }
+
+    /// Says that there is no such address.
+    pub(crate) fn lack(self) -> &'static str {
+        match self {
+            Family::Any => "the name has no address",
+            Family::V4 => "no IPv4 address",
+            Family::V6 => "no IPv6 address",
+        }
+    }
 }
 
 /// Looks a name up; numbers and `localhost` are answered without asking anybody.
@@ -63,12 +72,7 @@ pub async fn resolve(name: &str, port: u16, family: Family) -> Result<Vec<Socket
         }
     }
     if addrs.is_empty() {
-        let message = match family {
-            Family::Any => "the name has no address",
-            Family::V4 => "no IPv4 address",
-            Family::V6 => "no IPv6 address",
-        };
-        return Err(Error::new("resolve", Kind::NotFound, message).at(name));
+        return Err(Error::new("resolve", Kind::NotFound, family.lack()).at(name));
     }
     Ok(addrs)
 }

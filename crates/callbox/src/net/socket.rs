@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::error::{Error, Result};
 use crate::net::sys;
+use crate::report::state;
 
 /// Socket options as every command takes them. `None` leaves the system's default.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub struct Options {
     pub tos: Option<u8>,
     /// Close with a reset instead of FIN (`SO_LINGER` 0).
     pub zero_linger: bool,
+    /// Urgent bytes come where they were sent, as any other (`SO_OOBINLINE`); else they are left out.
+    pub urgent_inline: bool,
 }
 
 /// Silence before the first keepalive probe.
@@ -54,6 +58,7 @@ impl Default for Options {
             ttl: None,
             tos: None,
             zero_linger: false,
+            urgent_inline: false,
         }
     }
 }
@@ -92,6 +97,9 @@ impl Options {
         }
         if let Some(tos) = self.tos.map(u32::from) {
             named("set tos", if ipv6 { fd.set_tclass_v6(tos) } else { fd.set_tos_v4(tos) })?;
+        }
+        if self.urgent_inline {
+            named("set urgent inline", fd.set_out_of_band_inline(true))?;
         }
         if self.zero_linger {
             named("set linger", fd.set_linger(Some(Duration::ZERO)))?;
@@ -257,19 +265,32 @@ impl Socket {
     ///
     /// Dropping the future abandons the attempt; nothing is left behind.
     pub async fn connect(self, addr: SocketAddr) -> Result<OwnedFd> {
+        self.connect_as(addr, Interest::WRITABLE).await.map(AsyncFd::into_inner)
+    }
+
+    /// Connects, and leaves the socket registered for reading and writing.
+    pub(crate) async fn connect_registered(self, addr: SocketAddr) -> Result<AsyncFd<OwnedFd>> {
+        self.connect_as(addr, Interest::READABLE | Interest::WRITABLE).await
+    }
+
+    async fn connect_as(self, addr: SocketAddr, interest: Interest) -> Result<AsyncFd<OwnedFd>> {
         let failed = |error| Error::io("connect", error).at(addr);
         let in_progress = |error: &io::Error| error.raw_os_error() == Some(libc::EINPROGRESS);
         match self.fd.connect(&SockAddr::from(addr)) {
-            Ok(()) => return Ok(self.fd.into()),
+            Ok(()) => return sys::register(OwnedFd::from(self.fd), interest).map_err(failed),
             Err(error) if in_progress(&error) || error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(failed(error)),
         }
-        let socket = sys::register(OwnedFd::from(self.fd), Interest::WRITABLE).map_err(failed)?;
+        let socket = sys::register(OwnedFd::from(self.fd), interest).map_err(failed)?;
+        // On one machine the handshake is most often over by now: looking costs less than being woken.
+        if sys::tcp_state(socket.get_ref().as_fd()) == state::ESTABLISHED {
+            return Ok(socket);
+        }
         let _writable = socket.writable().await.map_err(failed)?;
         if let Some(error) = SockRef::from(socket.get_ref()).take_error().map_err(failed)? {
             return Err(failed(error));
         }
-        Ok(socket.into_inner())
+        Ok(socket)
     }
 
     /// Returns the local address, as far as one is known.
@@ -318,6 +339,7 @@ mod tests {
             ttl: Some(9),
             tos: Some(0x10),
             zero_linger: true,
+            urgent_inline: false,
         };
         socket.configure(&options).expect("all are known");
         let effective = Effective::of(socket.as_fd()).expect("asks");

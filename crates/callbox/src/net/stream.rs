@@ -28,6 +28,9 @@ use crate::session::Session;
 /// 1 GiB/s. Draining until nothing is left starves the rest.
 pub const TURN_BYTES: usize = 256 * 1024;
 
+/// What each direction of an in-memory pair holds on its way.
+pub const PAIR_BYTES: usize = 64 * 1024;
+
 /// A connection's bytes, both ways: TCP, Unix, in-memory pair, or any reader with any writer.
 ///
 /// It reads and writes like a file: [`chunk`](Stream::chunk) or [`read`](Stream::read) until the end of stream,
@@ -60,14 +63,25 @@ impl Stream {
 
     /// Returns two ends of an in-memory connection, the client's and the server's; each holds up to 64 KiB on its way.
     pub fn pair() -> (Stream, Stream) {
-        const CAPACITY: usize = 64 * 1024;
-        let (client, server) = tokio::io::duplex(CAPACITY);
+        let (client, server) = tokio::io::duplex(PAIR_BYTES);
         let reset = Arc::new(AtomicBool::new(false));
         let end = |role, half| {
             let session = Session::new(SessionId(1), role, Addr::Memory, Observers::none());
             Stream { edge: Arc::new(Edge::new(Io::paired(half, reset.clone()), session)) }
         };
         (end(Role::Client, client), end(Role::Server, server))
+    }
+
+    /// Returns two ends of an in-memory connection inside a session: the one to talk on, as whoever we are in it, and the
+    /// other one. Only the session's own stream counts and is watched.
+    pub(crate) fn inside(session: &Session) -> (Stream, Stream) {
+        let (near, far) = tokio::io::duplex(PAIR_BYTES);
+        let reset = Arc::new(AtomicBool::new(false));
+        let end = |half, role| {
+            let edge = Edge::lent(Io::paired(half, reset.clone()), session.clone(), role);
+            Stream { edge: Arc::new(edge) }
+        };
+        (end(near, session.role()), end(far, session.role().other()))
     }
 
     /// Makes a stream from any reader and any writer, as part of `session`.

@@ -15,18 +15,16 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::accept_error::{AcceptError, sort};
+use super::arrival::{Arrival, Socket};
+use super::bending::{Bending, stale};
 use super::options::WhenFull;
-use super::seated::Seated;
 use super::shared::{Mode, Shared};
 use crate::addr::Addr;
-use crate::conduct::conduct;
-use crate::direction::Role;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Refusal};
 use crate::handle::Handler;
-use crate::net::edge::Edge;
 use crate::net::listener::Listener;
-use crate::session::Session;
+use crate::pipe::plan::AtListener;
 
 /// Accepts in a row before the sessions on this thread get their turn.
 const ACCEPTS_PER_TURN: usize = 16;
@@ -41,14 +39,17 @@ pub(super) struct Acceptor<H> {
     pub(super) shared: Arc<Shared>,
     pub(super) handler: Arc<H>,
     pub(super) mode: watch::Receiver<Mode>,
+    pub(super) bending: Option<Bending>,
+    /// Whether the listener was inherited, so that it cannot be bound again.
+    inherited: bool,
     pause: Duration,
     reported: Option<Instant>,
 }
 
 /// Why the loop left its listener.
 enum Left {
-    /// The mode has changed.
-    Mode,
+    /// The mode has changed, or faults have.
+    Changed,
     /// The listener failed.
     Failed(Error),
 }
@@ -58,8 +59,8 @@ enum Left {
 enum Room {
     /// One more fits, or need not wait.
     Free,
-    /// The mode has changed meanwhile.
-    ModeChanged,
+    /// The mode has changed meanwhile, or faults have.
+    Changed,
 }
 
 /// Whether the listener is closing, so that nobody can wait for room any more.
@@ -69,24 +70,44 @@ enum Closing {
     No,
 }
 
+/// Whether a connection has been accepted that waits for room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum InHand {
+    Nobody,
+    Somebody,
+}
+
 impl<H: Handler> Acceptor<H> {
     pub(super) fn new(shared: Arc<Shared>, handler: Arc<H>) -> Acceptor<H> {
-        let mode = shared.mode.subscribe();
-        Acceptor { shared, handler, mode, pause: PAUSE_MIN, reported: None }
+        let (mode, bending) = (shared.mode.subscribe(), Bending::of(&shared));
+        Acceptor { shared, handler, mode, bending, inherited: false, pause: PAUSE_MIN, reported: None }
     }
 
     /// Accepts until the server drains or has all its sessions; closes and binds again as it is told.
     pub(super) async fn run(mut self, listener: Listener) -> Result<()> {
         let (addr, inherited) = (listener.addr().clone(), listener.is_inherited());
+        self.inherited = inherited;
         let mut listener = Some(listener);
         loop {
             let mode = *self.mode.borrow_and_update();
             match (mode, listener.take()) {
-                (Mode::Accepting, Some(open)) => match self.accept_on(&open).await {
-                    Left::Mode => listener = Some(open),
-                    Left::Failed(error) => return Err(error),
-                },
-                (Mode::Accepting, None) => listener = self.bind_again(&addr).await,
+                (Mode::Accepting, open) => {
+                    listener = match (self.look_at_faults(inherited), open) {
+                        (Some(AtListener::Refuse), open) => {
+                            self.refuse_all(open, &addr).await;
+                            None
+                        }
+                        (_, None) => self.bind_again(&addr).await,
+                        (Some(AtListener::BacklogFull), Some(open)) => {
+                            self.leave_unserved(&open).await;
+                            Some(open)
+                        }
+                        (None, Some(open)) => match self.accept_on(&open).await {
+                            Left::Changed => Some(open),
+                            Left::Failed(error) => return Err(error),
+                        },
+                    };
+                }
                 (Mode::Suspended, open) => {
                     // An inherited listener cannot be bound again: it stays open, and its queue waits.
                     if inherited && open.is_some() {
@@ -122,19 +143,19 @@ impl<H: Handler> Acceptor<H> {
         let shared = self.shared.clone();
         let mut turn = 0;
         loop {
-            if self.room().await == Room::ModeChanged {
-                return Left::Mode;
+            if self.room(InHand::Nobody).await == Room::Changed {
+                return Left::Changed;
             }
             let Some(accepted) = self.next(listener).await else {
-                return Left::Mode;
+                return Left::Changed;
             };
             match accepted {
                 Ok((socket, peer)) => {
                     self.pause = PAUSE_MIN;
                     // Another listener may have taken the room meanwhile.
-                    if self.room().await == Room::ModeChanged {
+                    if self.room(InHand::Somebody).await == Room::Changed {
                         self.admit(socket, peer, listener.shared_local(), Closing::Yes);
-                        return Left::Mode;
+                        return Left::Changed;
                     }
                     self.admit(socket, peer, listener.shared_local(), Closing::No);
                 }
@@ -157,9 +178,9 @@ impl<H: Handler> Acceptor<H> {
         }
     }
 
-    /// Accepts the next connection; `None` when the mode has changed.
+    /// Accepts the next connection; `None` when the mode has changed, or faults have.
     async fn next(&mut self, listener: &Listener) -> Option<io::Result<(OwnedFd, Addr)>> {
-        if self.mode.has_changed().unwrap_or(true) {
+        if self.mode.has_changed().unwrap_or(true) || self.bending.as_ref().is_some_and(Bending::is_stale) {
             return None;
         }
         // Most often one is there already, and waiting for two things at once costs more than accepting.
@@ -173,23 +194,36 @@ impl<H: Handler> Acceptor<H> {
         tokio::select! {
             biased;
             _ = self.mode.changed() => None,
+            () = stale(&mut self.bending) => None,
             accepted = listener.accept() => Some(accepted),
         }
     }
 
     /// Waits until one more connection fits, where those beyond the limit wait.
-    async fn room(&mut self) -> Room {
+    async fn room(&mut self, in_hand: InHand) -> Room {
         let shared = self.shared.clone();
         loop {
             // Made before looking, so that no ending is missed.
             let freed = shared.admission.freed();
+            if self.handler.is_short() && in_hand == InHand::Nobody {
+                tokio::select! {
+                    biased;
+                    _ = self.mode.changed() => return Room::Changed,
+                    () = stale(&mut self.bending) => return Room::Changed,
+                    () = freed => {}
+                    () = sleep(PAUSE_MIN) => {}
+                }
+                continue;
+            }
             if shared.options.when_full == WhenFull::Refuse || shared.admission.has_room() {
                 return Room::Free;
             }
             shared.totals.hit("max_connections");
             tokio::select! {
                 biased;
-                _ = self.mode.changed() => return Room::ModeChanged,
+                _ = self.mode.changed() => return Room::Changed,
+                // Who was accepted already is served whatever becomes of the listener, and waits for its room.
+                () = stale(&mut self.bending), if in_hand == InHand::Nobody => return Room::Changed,
                 () = freed => {}
             }
         }
@@ -212,11 +246,16 @@ impl<H: Handler> Acceptor<H> {
         }
     }
 
-    /// Makes a session of a connection, or turns it away.
-    fn admit(&self, socket: OwnedFd, peer: Addr, local: Option<&Addr>, closing: Closing) {
+    /// Makes a session of a connection, waits for its header first, or turns it away.
+    fn admit(&self, socket: OwnedFd, peer: Addr, local: Option<&Arc<Addr>>, closing: Closing) {
         let shared = &self.shared;
-        if !self.count_session() {
-            return self.refuse(socket, peer, Refusal::MaxSessions);
+        let proxies = shared.options.accept_proxy.as_ref();
+        if proxies.is_some_and(|proxies| !proxies.from.trusts(&peer)) {
+            return shared.refuse(socket, peer, Refusal::Denied, None);
+        }
+        // Where a header is to come first, it counts once that is there.
+        if proxies.is_none() && !shared.count_session() {
+            return shared.refuse(socket, peer, Refusal::MaxSessions, None);
         }
         let admitted = match (closing, shared.options.when_full) {
             (Closing::Yes, WhenFull::Wait) => shared.admission.admit_beyond(&peer),
@@ -225,73 +264,28 @@ impl<H: Handler> Acceptor<H> {
         let slot = match admitted {
             Ok(slot) => slot,
             Err(reason) => {
-                shared.totals.accepted.fetch_sub(1, Relaxed);
-                return self.refuse(socket, peer, reason);
+                if proxies.is_none() {
+                    shared.totals.accepted.fetch_sub(1, Relaxed);
+                }
+                return shared.refuse(socket, peer, reason, None);
             }
         };
-        let session = Session::new(shared.next_session(), Role::Server, peer, shared.observers.clone());
-        if let Some(local) = local {
-            session.note_local(|| Some(local.clone()));
-        }
         let place = shared.workers.place();
         let runtime = place.runtime();
-        // Registered at once with the runtime it will run on, and nowhere else before.
-        let edge = {
-            let _inside = runtime.enter();
-            Edge::socket(socket, session)
-        };
-        match edge {
-            Ok(edge) => {
-                let edge = Arc::new(edge);
-                announce(&edge);
-                shared.enter(&edge);
-                let session = conduct(edge, self.handler.clone());
-                runtime.spawn(Seated { session, shared: shared.clone(), place, slot });
-            }
-            Err(error) => {
-                let error = Arc::new(Error::io("register", error));
-                shared.observers.emit(|| Event::Failed { session: None, error });
-            }
+        let (shared, handler, inherited) = (shared.clone(), self.handler.clone(), self.inherited);
+        let arrival = Arrival { shared, handler, peer, local: local.cloned(), inherited, place, slot };
+        match proxies {
+            Some(proxies) => drop(runtime.spawn(arrival.after_header(socket, Instant::now() + proxies.timeout))),
+            None => arrival.seat(Socket::Fresh(socket), None),
         }
-        self.complete_if_last();
-    }
-
-    /// Counts one more session unless all that were asked for are there.
-    fn count_session(&self) -> bool {
-        let limit = self.shared.options.sessions.unwrap_or(u64::MAX);
-        self.shared
-            .totals
-            .accepted
-            .fetch_update(Relaxed, Relaxed, |accepted| (accepted < limit).then_some(accepted + 1))
-            .is_ok()
-    }
-
-    fn complete_if_last(&self) {
-        let accepted = self.shared.totals.accepted.load(Relaxed);
-        if self.shared.options.sessions.is_some_and(|limit| accepted >= limit) {
-            self.shared.mode.send_if_modified(|mode| {
-                let goes_on = matches!(mode, Mode::Accepting | Mode::Suspended);
-                if goes_on {
-                    *mode = Mode::Complete;
-                }
-                goes_on
-            });
-        }
-    }
-
-    fn refuse(&self, socket: OwnedFd, peer: Addr, reason: Refusal) {
-        turn_away(&socket);
-        drop(socket);
-        self.shared.totals.refuse(reason);
-        self.shared.observers.emit(|| Event::Refused { peer, reason });
     }
 
     /// Closes the listener; who is queued becomes a session too, also those who waited for room, or is turned away.
-    async fn close(&self, listener: Listener, refusal: Option<Refusal>) {
+    pub(super) async fn close(&self, listener: Listener, refusal: Option<Refusal>) {
         let local = listener.shared_local().cloned();
         listener
             .close(|socket, peer| match refusal {
-                Some(reason) => self.refuse(socket, peer, reason),
+                Some(reason) => self.shared.refuse(socket, peer, reason, None),
                 None => self.admit(socket, peer, local.as_ref(), Closing::Yes),
             })
             .await;
@@ -321,26 +315,6 @@ impl<H: Handler> Acceptor<H> {
                 None
             }
         }
-    }
-}
-
-/// Makes the close of a socket a reset: it says "not now" at once and leaves nothing behind on our side.
-pub(super) fn turn_away(socket: &OwnedFd) {
-    let _ = socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO));
-}
-
-/// Says that a connection is there.
-pub(super) fn announce(edge: &Edge) {
-    let session = edge.session();
-    if session.observers().wants_talk() {
-        let local = edge.local().unwrap_or_else(|| session.peer().clone());
-        session.observers().emit(|| Event::Connected {
-            session: session.id(),
-            role: session.role(),
-            peer: session.peer().clone(),
-            local,
-            phases: None,
-        });
     }
 }
 

@@ -1,19 +1,28 @@
 //! One client and no more: what `listen` does.
 
 use std::future::poll_fn;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::Instant;
+
 use super::Server;
-use super::accept::{announce, turn_away};
 use super::accept_error::{AcceptError, sort};
+use super::arrival::{announce, named, turn_away};
+use super::options::AcceptProxy;
+use crate::addr::Addr;
 use crate::direction::Role;
 use crate::error::{Error, Result};
-use crate::event::{Event, Refusal};
+use crate::event::{Event, Refusal, Via};
 use crate::net::edge::Edge;
+use crate::net::header::receive_header;
 use crate::net::listener::Listener;
 use crate::net::stream::Stream;
+use crate::net::sys;
 use crate::report::SessionId;
 use crate::session::Session;
 
@@ -21,11 +30,12 @@ use crate::session::Session;
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Server {
-    /// Accepts the first client and closes the listeners; whoever is queued behind it is turned away with a reset.
+    /// Accepts the first client and closes the listeners; whoever is queued behind it is turned away with a reset. Where
+    /// only proxies may connect, others are turned away before.
     ///
     /// # Errors
     ///
-    /// When the listener itself fails.
+    /// When the listener itself fails, and when a proxy sends no good header in time.
     ///
     /// # Cancel safety
     ///
@@ -49,14 +59,26 @@ impl Server {
                     AcceptError::ListenerGone => return Err(Error::io("accept", error).at(&self.addrs[index])),
                 },
             };
+            let proxies = self.options.accept_proxy.as_ref();
+            if proxies.is_some_and(|proxies| !proxies.from.trusts(&peer)) {
+                turn_away(&socket);
+                self.observers.emit(|| Event::Refused { peer, reason: Refusal::Denied, message: None });
+                continue;
+            }
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            let socket = sys::register(socket, interest).map_err(|error| Error::io("register", error))?;
+            let (peer, via) = match proxies {
+                Some(proxies) => receive(&socket, peer, proxies).await?,
+                None => (peer, None),
+            };
             let session = Session::new(SessionId(1), Role::Server, peer, self.observers.clone());
-            let edge = Edge::socket(socket, session).map_err(|error| Error::io("register", error))?;
-            announce(&edge);
+            let edge = Edge::registered(socket, session);
+            announce(&edge, via);
             for listener in self.listeners {
                 let observers = self.observers.clone();
                 tokio::spawn(listener.close(move |socket, peer| {
                     turn_away(&socket);
-                    observers.emit(|| Event::Refused { peer, reason: Refusal::MaxSessions });
+                    observers.emit(|| Event::Refused { peer, reason: Refusal::MaxSessions, message: None });
                 }));
             }
             return Ok(Stream::from_edge(Arc::new(edge)));
@@ -64,8 +86,22 @@ impl Server {
     }
 }
 
+/// Receives the header of the PROXY protocol, and tells who the client is.
+async fn receive(socket: &AsyncFd<OwnedFd>, proxy: Addr, proxies: &AcceptProxy) -> Result<(Addr, Option<Box<Via>>)> {
+    match receive_header(socket, Instant::now() + proxies.timeout).await {
+        Ok(header) => {
+            let (peer, via) = named(&header, proxy);
+            Ok((peer, Some(via)))
+        }
+        Err(missing) => {
+            turn_away(socket.get_ref());
+            Err(missing.error(&proxy, proxies.timeout))
+        }
+    }
+}
+
 /// Accepts on whichever listener has a connection.
-async fn any(listeners: &[Listener]) -> (usize, std::io::Result<(std::os::fd::OwnedFd, crate::addr::Addr)>) {
+async fn any(listeners: &[Listener]) -> (usize, std::io::Result<(OwnedFd, Addr)>) {
     poll_fn(|cx| {
         for (index, listener) in listeners.iter().enumerate() {
             if let Poll::Ready(accepted) = listener.poll_accept(cx) {

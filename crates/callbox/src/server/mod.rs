@@ -20,6 +20,8 @@
 
 mod accept;
 mod accept_error;
+mod arrival;
+mod bending;
 mod first;
 mod options;
 mod running;
@@ -28,7 +30,7 @@ mod shared;
 mod sweep;
 mod totals;
 
-pub use options::{BACKLOG, RESERVED_DESCRIPTORS, ServerOptions, WhenFull};
+pub use options::{AcceptProxy, BACKLOG, PROXY_HEADER_TIMEOUT, RESERVED_DESCRIPTORS, ServerOptions, WhenFull};
 pub use running::Running;
 pub use totals::{Report, SessionSnapshot, Snapshot};
 
@@ -128,8 +130,11 @@ impl Server {
     ///
     /// Outside a tokio runtime.
     pub fn spawn(self, handler: impl Handler) -> Running {
-        let shared = shared::Shared::new(self.options, self.observers);
-        running::start(Arc::new(shared), Arc::new(handler), self.listeners, self.addrs)
+        let handler = Arc::new(handler);
+        let counting = handler.clone();
+        let counters: shared::Counters = Box::new(move |count| counting.counters(count));
+        let shared = shared::Shared::new(self.options, self.observers, counters);
+        running::start(Arc::new(shared), handler, self.listeners, self.addrs)
     }
 }
 

@@ -9,13 +9,16 @@ use tokio::time::{sleep, timeout};
 
 use super::accept::{Acceptor, lost_acceptor};
 use super::shared::{Mode, Shared};
-use super::sweep::sweep;
+use super::sweep::{Limits, sweep};
 use super::totals::{Report, Snapshot};
 use crate::addr::Addr;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::handle::Handler;
 use crate::net::listener::Listener;
+use crate::pipe::plan::AtListener;
+use crate::report::SessionId;
+use crate::session::Session;
 use crate::termination::Termination;
 
 /// After our end of stream at the drain deadline, how long until the rest is reset.
@@ -27,6 +30,8 @@ const RESETS: Duration = Duration::from_secs(1);
 pub struct Running {
     shared: Arc<Shared>,
     addrs: Vec<Addr>,
+    /// Whether the listeners are inherited, so that a fault does not close them.
+    inherited: bool,
     /// Ready when every accept loop has ended, with the first error.
     acceptors: watch::Receiver<Option<Result<(), Arc<Error>>>>,
     tasks: Vec<JoinHandle<()>>,
@@ -42,6 +47,7 @@ pub(super) fn start<H: Handler>(
         shared.observers.emit(|| Event::Listening { address: address.clone() });
     }
     shared.listening.send_replace(listeners.len());
+    let inherited = listeners.iter().any(Listener::is_inherited);
     let (done, acceptors) = watch::channel(None);
     let loops: Vec<_> = listeners
         .into_iter()
@@ -61,9 +67,13 @@ pub(super) fn start<H: Handler>(
         }
         done.send_replace(Some(outcome));
     });
-    let (idle, stall) = (shared.options.idle_timeout, shared.options.write_stall_timeout);
-    let sweeping = tokio::spawn(sweep(Arc::downgrade(&shared), idle, stall));
-    Running { shared, addrs, acceptors, tasks: vec![accepting, sweeping] }
+    let limits = Limits {
+        idle: shared.options.idle_timeout,
+        stall: shared.options.write_stall_timeout,
+        half_close: shared.options.half_close_timeout,
+    };
+    let sweeping = tokio::spawn(sweep(Arc::downgrade(&shared), limits));
+    Running { shared, addrs, inherited, acceptors, tasks: vec![accepting, sweeping] }
 }
 
 impl Running {
@@ -82,22 +92,52 @@ impl Running {
         self.change(Mode::Suspended, Mode::Accepting, Event::Resumed);
     }
 
-    /// Waits until the listeners are as they were last asked to be: closed after [`Running::suspend`], open after
-    /// [`Running::resume`].
+    /// Waits until the listeners are as they were last asked to be: closed after [`Running::suspend`] and while a fault
+    /// refuses connections, else open.
     ///
     /// # Cancel safety
     ///
     /// Nothing changes when the future is dropped.
     pub async fn settled(&self) {
         let mut listening = self.shared.listening.subscribe();
-        let open = if *self.shared.mode.borrow() == Mode::Accepting { self.addrs.len() } else { 0 };
+        let settled = |listening: &usize| {
+            let refuses = !self.inherited && self.shared.at_listener() == Some(AtListener::Refuse);
+            let open = *self.shared.mode.borrow() == Mode::Accepting && !refuses;
+            *listening == if open { self.addrs.len() } else { 0 }
+        };
         // The sender is part of what we hold.
-        let _ = listening.wait_for(|listening| *listening == open).await;
+        let _ = listening.wait_for(settled).await;
     }
 
     /// Returns what is known now.
     pub fn snapshot(&self) -> Snapshot {
         self.shared.snapshot()
+    }
+
+    /// Returns an open session, for ending it by itself: [`Session::stop`].
+    pub fn session(&self, id: SessionId) -> Option<Session> {
+        self.shared.session(id)
+    }
+
+    /// Wakes every session, so that what its handler shares with others counts at once.
+    pub fn wake_all(&self) {
+        self.shared.each(|edge| edge.session().wake());
+    }
+
+    /// Asks every session to end for `reason`, also who is still queued, and waits until the listeners are closed for
+    /// good; [`Running::finished`] then waits for the sessions.
+    ///
+    /// # Errors
+    ///
+    /// When the listener itself had failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Sessions and listeners end all the same when the future is dropped.
+    pub async fn close(&self, reason: Termination) -> Result<()> {
+        self.shared.mode.send_replace(Mode::Draining);
+        self.shared.stop_all(reason);
+        self.accepted_all().await
     }
 
     /// Returns how many connections may be open at once.

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep};
 
 use super::options::ServerOptions;
 use super::totals::{Report, SessionSnapshot, Snapshot, Totals};
@@ -13,7 +14,9 @@ use crate::direction::Direction;
 use crate::net::admit::Admission;
 use crate::net::edge::Edge;
 use crate::observers::Observers;
+use crate::pipe::plan::{AtAccept, AtListener};
 use crate::report::{SessionId, SessionReport};
+use crate::session::Session;
 use crate::termination::Termination;
 use crate::workers::Workers;
 
@@ -29,12 +32,16 @@ pub(super) enum Mode {
     Complete,
 }
 
+/// Gives what a handler has counted to whoever counts it together.
+pub(super) type Counters = Box<dyn Fn(&mut dyn FnMut(&'static str, u64)) + Send + Sync>;
+
 pub(super) struct Shared {
     pub(super) options: ServerOptions,
     pub(super) observers: Observers,
     pub(super) workers: Workers,
     pub(super) admission: Arc<Admission>,
     pub(super) totals: Totals,
+    counters: Counters,
     pub(super) mode: watch::Sender<Mode>,
     started: Instant,
     next: AtomicU64,
@@ -42,29 +49,67 @@ pub(super) struct Shared {
     pub(super) listening: watch::Sender<usize>,
     /// Why every session has to end, once that is so: those that were accepted but not yet there are told too.
     ending: OnceLock<Termination>,
+    /// Tells those who wait for a header, or are held back, that it is so.
+    ended: Notify,
     /// Open sessions; weak, so that a socket closes when its session is done with it.
     open: Mutex<HashMap<SessionId, Weak<Edge>>>,
 }
 
 impl Shared {
-    pub(super) fn new(options: ServerOptions, observers: Observers) -> Shared {
+    pub(super) fn new(options: ServerOptions, observers: Observers, counters: Counters) -> Shared {
         Shared {
             workers: options.workers.clone().unwrap_or_else(Workers::current),
             admission: Admission::new(options.connection_limit(), options.max_per_ip),
             options,
             observers,
             totals: Totals::default(),
+            counters,
             mode: watch::Sender::new(Mode::Accepting),
             started: Instant::now(),
             next: AtomicU64::new(1),
             listening: watch::Sender::new(0),
             ending: OnceLock::new(),
+            ended: Notify::new(),
             open: Mutex::default(),
         }
     }
 
     pub(super) fn next_session(&self) -> SessionId {
-        SessionId(self.next.fetch_add(1, Relaxed))
+        SessionId(self.options.numbers.as_deref().unwrap_or(&self.next).fetch_add(1, Relaxed))
+    }
+
+    /// Waits until every session has to end.
+    pub(super) async fn ended(&self) {
+        // Made before looking, so that it is not missed.
+        let told = self.ended.notified();
+        if self.ending.get().is_none() {
+            told.await;
+        }
+    }
+
+    /// Returns what faults make of an accepted connection.
+    pub(super) fn at_accept(&self, session: SessionId) -> Option<AtAccept> {
+        self.options.faults.as_ref()?.plan().at_accept(session.0, self.started.elapsed())
+    }
+
+    /// Returns what faults make of the listeners.
+    pub(super) fn at_listener(&self) -> Option<AtListener> {
+        self.options.faults.as_ref()?.plan().listener(self.started.elapsed())
+    }
+
+    /// Returns when that may change by itself.
+    pub(super) fn listener_turns(&self) -> Option<Instant> {
+        let turns = self.options.faults.as_ref()?.plan().listener_turns(self.started.elapsed())?;
+        self.started.checked_add(turns)
+    }
+
+    /// Holds a connection back for this long, or until every session has to end.
+    pub(super) async fn hold_back(&self, delay: Duration) {
+        tokio::select! {
+            biased;
+            () = self.ended() => {}
+            () = sleep(delay) => {}
+        }
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<SessionId, Weak<Edge>>> {
@@ -97,9 +142,15 @@ impl Shared {
         }
     }
 
+    /// Returns an open session.
+    pub(super) fn session(&self, id: SessionId) -> Option<Session> {
+        self.open().get(&id).and_then(Weak::upgrade).map(|edge| edge.session().clone())
+    }
+
     /// Asks every session to end, also those that are accepted but not yet there, and says how many there are.
     pub(super) fn stop_all(&self, reason: Termination) -> u64 {
         let _ = self.ending.set(reason);
+        self.ended.notify_waiters();
         self.each(|edge| edge.session().stop(reason));
         self.admission.open() as u64
     }
@@ -116,6 +167,8 @@ impl Shared {
                 frames += open;
             }
         }
+        let mut limits = self.totals.limits();
+        (self.counters)(&mut |name, times| *limits.entry(name).or_default() += times);
         Report {
             sessions: load(&self.totals.accepted),
             refused: load(&self.totals.refused),
@@ -124,7 +177,7 @@ impl Shared {
             frames,
             duration: self.started.elapsed(),
             lost_events: self.observers.bus().map_or(0, |bus| bus.lost()),
-            limits: self.totals.limits(),
+            limits,
             undrained: 0,
         }
     }

@@ -18,9 +18,17 @@ const COARSE: Duration = Duration::from_secs(1);
 /// At least this long, for the short limits of tests.
 const FINE: Duration = Duration::from_millis(5);
 
+/// What is looked for.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) idle: Option<Duration>,
+    pub(super) stall: Option<Duration>,
+    pub(super) half_close: Option<Duration>,
+}
+
 /// Looks at all sessions until the server is gone.
-pub(super) async fn sweep(shared: Weak<Shared>, idle: Option<Duration>, stall: Option<Duration>) {
-    let Some(shortest) = [idle, stall].into_iter().flatten().min() else {
+pub(super) async fn sweep(shared: Weak<Shared>, limits: Limits) {
+    let Some(shortest) = [limits.idle, limits.stall, limits.half_close].into_iter().flatten().min() else {
         return;
     };
     let period = (shortest / 8).clamp(FINE, COARSE);
@@ -37,19 +45,34 @@ pub(super) async fn sweep(shared: Weak<Shared>, idle: Option<Duration>, stall: O
         let now = Instant::now();
         clock += (now - before).min(period * 2);
         before = now;
-        shared.each(|edge| look(edge, clock, idle, stall));
+        shared.each(|edge| look(edge, clock, limits));
     }
 }
 
-fn look(edge: &Edge, clock: Duration, idle: Option<Duration>, stall: Option<Duration>) {
-    let blocked = edge.is_write_blocked();
-    // A slow reader makes progress long before the kernel lets us write again.
-    let waiting =
-        if blocked { edge.descriptor().and_then(|socket| sys::unacknowledged_bytes(socket).ok()) } else { None };
-    let quiet = edge.quiet_for(clock, waiting.unwrap_or(0));
-    if blocked && stall.is_some_and(|limit| quiet >= limit) {
+fn look(edge: &Edge, clock: Duration, limits: Limits) {
+    let far = edge.far();
+    let blocked = edge.is_write_blocked() || far.as_ref().is_some_and(|far| far.is_write_blocked());
+    let quiet = edge.quiet_for(clock, waiting(edge) + far.as_ref().map_or(0, |far| waiting(far)));
+    let half_closed = far.as_ref().is_some_and(|far| edge.is_half_closed_with(far));
+    if let Some(far) = &far
+        && (half_closed || blocked)
+        && (edge.finds_reset() | far.finds_reset())
+    {
+        // Nobody reads there: one direction has ended, or waits for the other side.
+        edge.session().wake();
+    }
+    let beyond = |limit: Option<Duration>| limit.is_some_and(|limit| quiet >= limit);
+    if blocked && beyond(limits.stall) {
         edge.session().stop(Termination::WriteStall);
-    } else if idle.is_some_and(|limit| quiet >= limit) {
+    } else if half_closed && beyond(limits.half_close) {
+        edge.session().stop(Termination::HalfCloseTimeout);
+    } else if beyond(limits.idle) {
         edge.session().stop(Termination::IdleTimeout);
     }
+}
+
+/// A slow reader makes progress long before the kernel lets us write again.
+fn waiting(edge: &Edge) -> usize {
+    let socket = if edge.is_write_blocked() { edge.descriptor() } else { None };
+    socket.and_then(|socket| sys::unacknowledged_bytes(socket).ok()).unwrap_or(0)
 }

@@ -239,3 +239,52 @@ async fn once_settled_the_listener_is_closed_or_open_as_asked() {
         assert!(TcpStream::connect(&addr).is_ok(), "open again");
     }
 }
+
+#[tokio::test]
+async fn closing_ends_every_session_with_an_end_of_stream_and_frees_the_address() {
+    let (server, addr) = bind(ServerOptions::default(), Observers::none()).await;
+    let running = server.spawn(Echo);
+    let (told, waiting) = std::sync::mpsc::channel();
+    let talking = tokio::task::spawn_blocking({
+        let addr = addr.clone();
+        move || {
+            let mut stream = TcpStream::connect(addr).expect("connects");
+            stream.set_read_timeout(Some(Duration::from_secs(10))).expect("sets");
+            stream.write_all(b"hello").expect("writes");
+            let mut answer = [0; 5];
+            stream.read_exact(&mut answer).expect("reads");
+            told.send(()).expect("somebody waits");
+            stream.read(&mut answer).expect("an end of stream, not a reset")
+        }
+    });
+    tokio::task::spawn_blocking(move || waiting.recv()).await.expect("no panic").expect("it talks");
+    let id = running.snapshot().sessions[0].session;
+    assert_eq!(running.session(id).map(|session| session.id()), Some(id));
+    running.close(Termination::Steered).await.expect("listened");
+    // Nobody holds the address any more.
+    let again = Server::bind(addr.as_str()).await.expect("binds again");
+    assert_eq!(talking.await.expect("no panic"), 0);
+    let report = running.finished().await.expect("ends");
+    assert_eq!((report.sessions, report.limits.len()), (1, 0));
+    assert!(running.session(id).is_none());
+    drop(again);
+}
+
+#[tokio::test]
+async fn one_session_is_ended_and_the_others_go_on() {
+    let (server, addr) = bind(ServerOptions::default(), Observers::none()).await;
+    let running = server.spawn(Echo);
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        let mut stream = crate::Client::new(addr.as_str()).expect("good").connect().await.expect("connects");
+        stream.write_all(b"hello").await.expect("writes");
+        assert_eq!(stream.chunk().await.expect("reads").as_deref(), Some(&b"hello"[..]));
+        streams.push(stream);
+    }
+    let ids: Vec<_> = running.snapshot().sessions.iter().map(|session| session.session).collect();
+    running.session(ids[0]).expect("open").stop(Termination::Aborted);
+    assert!(streams[0].chunk().await.expect_err("it is reset").is_reset());
+    running.wake_all();
+    streams[1].write_all(b"again").await.expect("writes");
+    assert_eq!(streams[1].chunk().await.expect("reads").as_deref(), Some(&b"again"[..]));
+}

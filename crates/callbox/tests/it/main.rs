@@ -7,6 +7,8 @@ mod ends;
 
 /// Totals are what the clients counted, over many random sessions.
 mod accounting;
+/// A bridge between two streams changes nothing.
+mod bridge;
 /// Limits of time, with the clock paused.
 mod clock;
 /// Closing loses nothing, whoever closes and whatever the other still sends.
@@ -17,6 +19,12 @@ mod examples;
 mod half_close;
 /// Connections beyond the limits: they wait, or are refused, and are counted.
 mod limits;
+/// Faults at the listener, put on and taken off while it runs.
+mod listener_faults;
+/// A second server gets a copy of what clients send, and its answers are compared.
+mod mirror;
+/// Behind a proxy: the PROXY protocol, versions 1 and 2.
+mod proxied;
 /// A reset is a reset in both directions, after the bytes that came before it.
 mod reset;
 /// Suspend, resume, drain, abort, snapshot.

@@ -1,12 +1,14 @@
 //! Plain tokio servers, as a tutorial would write them: a task a connection and nothing else.
 //!
-//! `reference-tokio ADDR [--reply TEXT] [--runtime current|multi] [--buffer lazy|BYTES]`: `lazy` waits for readiness and
-//! takes a buffer from the stack; BYTES is a buffer each for as long as the connection lasts.
+//! `reference-tokio ADDR [--reply TEXT] [--runtime current|multi] [--buffer lazy|BYTES] [--upstream ADDR]`: `lazy` waits
+//! for readiness and takes a buffer from the stack; BYTES is a buffer each for as long as the connection lasts. With an
+//! upstream it is a relay by `copy_bidirectional` as it comes, or with buffers of BYTES.
 
 use std::io;
+use std::net::SocketAddrV4;
 
 use bench_reference::args::Args;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional, copy_bidirectional_with_sizes};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 
@@ -16,13 +18,15 @@ const LAZY_BUFFER_BYTES: usize = 4096;
 struct Answer {
     reply: Option<&'static [u8]>,
     buffer_bytes: Option<usize>,
+    upstream: Option<SocketAddrV4>,
 }
 
 fn main() -> io::Result<()> {
     let args = Args::of_process();
     let reply = args.has("reply").then(|| &*args.value("reply", String::new()).into_bytes().leak());
     let buffer_bytes = args.value("buffer", String::from("lazy")).parse().ok();
-    let answer = Answer { reply, buffer_bytes };
+    let upstream = args.has("upstream").then(|| args.value("upstream", args.addr()));
+    let answer = Answer { reply, buffer_bytes, upstream };
     let mut builder = if args.value("runtime", String::from("current")) == "multi" {
         Builder::new_multi_thread()
     } else {
@@ -45,10 +49,23 @@ fn main() -> io::Result<()> {
 
 impl Answer {
     async fn run(self, stream: TcpStream) -> io::Result<()> {
+        if let Some(upstream) = self.upstream {
+            return self.relay(stream, upstream).await;
+        }
         match self.buffer_bytes {
             None => self.lazily(stream).await,
             Some(bytes) => self.buffered(stream, bytes).await,
         }
+    }
+
+    async fn relay(self, mut client: TcpStream, upstream: SocketAddrV4) -> io::Result<()> {
+        let mut server = TcpStream::connect(upstream).await?;
+        server.set_nodelay(true)?;
+        match self.buffer_bytes {
+            None => copy_bidirectional(&mut client, &mut server).await?,
+            Some(bytes) => copy_bidirectional_with_sizes(&mut client, &mut server, bytes, bytes).await?,
+        };
+        Ok(())
     }
 
     async fn lazily(self, mut stream: TcpStream) -> io::Result<()> {

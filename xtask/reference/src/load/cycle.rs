@@ -1,4 +1,4 @@
-//! Connect, five bytes, reply, close, in a loop, by a number of workers that are slots of one epoll loop.
+//! Connect, a question, reply, close, in a loop, by a number of workers that are slots of one epoll loop.
 
 use std::net::SocketAddrV4;
 use std::os::fd::OwnedFd;
@@ -12,7 +12,6 @@ use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, Socket
 use crate::histogram::Histogram;
 use crate::usage::Usage;
 
-const QUESTION: &[u8] = b"hello";
 /// Source addresses taken in turn.
 const SOURCES: usize = 250;
 const BUFFER_BYTES: usize = 4096;
@@ -25,7 +24,9 @@ pub struct Plan {
     pub addr: SocketAddrV4,
     /// Connections open at any time.
     pub workers: usize,
-    /// What the server must answer, to the byte; a server that echoes answers `hello`.
+    /// What is sent.
+    pub question: Vec<u8>,
+    /// What the server must answer, to the byte; a server that echoes answers the question.
     pub reply: Vec<u8>,
     /// Load before the window, not counted.
     pub warm_up: Duration,
@@ -114,8 +115,9 @@ impl Run {
                 return Ok(());
             }
         }
+        let question = &self.plan.question[..];
         // On loopback the handshake is over by now, and the question leaves at once.
-        let sent = matches!(net::send(&stream, QUESTION, SendFlags::NOSIGNAL), Ok(sent) if sent == QUESTION.len());
+        let sent = matches!(net::send(&stream, question, SendFlags::NOSIGNAL), Ok(sent) if sent == question.len());
         let interest = if sent { EventFlags::IN } else { EventFlags::IN | EventFlags::OUT };
         epoll::add(&self.epoll, &stream, EventData::new_u64(index as u64), interest)?;
         let worker = &mut self.workers[index];
@@ -163,7 +165,7 @@ impl Run {
         let worker = &mut self.workers[index];
         let Some(stream) = &worker.stream else { return Ok(None) };
         if !worker.sent && flags.contains(EventFlags::OUT) {
-            if net::send(stream, QUESTION, SendFlags::NOSIGNAL) != Ok(QUESTION.len()) {
+            if net::send(stream, &self.plan.question, SendFlags::NOSIGNAL) != Ok(self.plan.question.len()) {
                 return Ok(Some(Outcome::Lost));
             }
             worker.sent = true;

@@ -1,9 +1,12 @@
-//! The client side of `cargo xtask bench`: one thread, epoll, every byte compared with what is due.
+//! The client side of `cargo xtask bench`: one thread, epoll, every byte compared with what is due (in [`bulk`]: threads,
+//! and bytes are counted).
 //!
+//! - [`bulk`]: streams as fast as they go through a relay, both ends here.
 //! - [`echo`]: a number of connections, each with one message under way, for a time.
-//! - [`cycle`]: connect, five bytes, reply, close, over and over.
+//! - [`cycle`]: connect, a question, reply, close, over and over.
 //! - [`hold`]: connections that stay idle while somebody looks at the server's memory.
 
+pub mod bulk;
 pub mod cycle;
 pub mod echo;
 pub mod hold;

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use callbox::direction::Role;
 use callbox::frame::{Framing, Rule};
+use callbox::frames::Ends;
 use callbox::pattern::Pattern;
+use callbox::pipe::plan::Faults;
 use callbox::view::{Show, Timestamps};
 
 use super::PipeArgs;
@@ -21,6 +23,8 @@ pub struct Plan {
     pub sends: Vec<Ready>,
     /// What is waited for, in the encoding.
     pub expect: Vec<Pattern>,
+    /// Faults on the way, where there are any.
+    pub faults: Option<Faults>,
     /// Where randomness begins.
     pub seed: u64,
     /// Received bytes go to standard output as they are, past the events.
@@ -41,7 +45,7 @@ impl PipeArgs {
         self.check_files()?;
         let text = &self.text;
         let framing = text.framing()?;
-        let sends = self.sends.ready(text, &framing)?;
+        let sends = self.sends.ready(text, self.template.template, &framing)?;
         let parse = |pattern: &Pattern| {
             let written = pattern.to_string();
             if written.starts_with("re:") && !written.is_ascii() && !text.encoding.is_utf8() {
@@ -65,6 +69,7 @@ impl PipeArgs {
             watch: None,
         };
         let (seed, _) = text.seed();
+        let faults = self.faults.clipped(&framing, seed)?;
         if self.console.console && !self.sends.is_empty() {
             let failure = Failure::usage("--console reads what is sent from standard input, and --send is given too");
             return Err(failure.hint("leave one of them out; the console has /hex, /file and /every"));
@@ -74,7 +79,7 @@ impl PipeArgs {
         // What a console may change goes through events.
         let raw = show == Show::Raw && !console;
         let style = Arc::new(Mutex::new(style));
-        Ok(Plan { framing, sends, expect, seed, raw, style, console })
+        Ok(Plan { framing, sends, expect, faults, seed, raw, style, console })
     }
 
     /// How received bytes are shown: as asked for, else exact where a program reads them, safe where a person does.
@@ -111,6 +116,7 @@ impl Plan {
             live: self.console,
             framing: self.framing.clone(),
             most_frames: args.count,
+            ends_session: Ends::Received,
             inbound: role.inbound(),
             raw: self.raw,
         }

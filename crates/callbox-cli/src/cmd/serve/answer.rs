@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use callbox::direction::Role;
 use callbox::frame::{Framing, Rule};
+use callbox::frames::Ends;
 use callbox::handle::answer::{Answer, Desk, What};
 use callbox::observers::Observers;
+use callbox::pipe::plan::Faults;
 use callbox::text::{Template, unescape_in};
 use callbox::view::Show;
 
@@ -30,6 +32,7 @@ pub struct Plan {
     /// Where the console's orders go.
     desk: Option<Arc<Desk>>,
     framing: Framing,
+    faults: Option<Faults>,
     style: SharedStyle,
     seed: u64,
 }
@@ -46,7 +49,7 @@ impl Plan {
         let written = args.reply.as_deref().unwrap_or(TUTORIAL_REPLY);
         let of = |invalid: callbox::Invalid| Failure::usage(format!("--reply: {invalid}"));
         let (seed, _) = text.seed();
-        let (template, constant) = match text.template {
+        let (template, constant) = match args.template.template {
             true => (Template::parse(written, text.encoding).map_err(of)?, None),
             false => {
                 let bytes = unescape_in(written, text.encoding).map_err(of)?;
@@ -72,7 +75,8 @@ impl Plan {
             watch: None,
         };
         let style = Arc::new(Mutex::new(style));
-        Ok(Plan { what, constant, desk, framing, style, seed })
+        let faults = args.faults.clipped(&framing, seed)?;
+        Ok(Plan { what, constant, desk, framing, faults, style, seed })
     }
 
     /// Returns what is done with the bytes besides answering them.
@@ -82,6 +86,7 @@ impl Plan {
             live: self.desk.is_some(),
             framing: self.framing.clone(),
             most_frames: None,
+            ends_session: Ends::Received,
             inbound: Role::Server.inbound(),
             raw: false,
         }
@@ -89,10 +94,15 @@ impl Plan {
 
     /// Says the seed, where anything is drawn from it.
     pub fn say_seed(&self, app: &App, args: &ServeArgs) {
-        let What::Text { template, .. } = &self.what else { return };
-        if args.text.seed.is_none() && template.draws_randomness() {
+        let draws = matches!(&self.what, What::Text { template, .. } if template.draws_randomness());
+        if args.text.seed.is_none() && (draws || self.faults.is_some()) {
             app.say(format!("seed {}: --seed {} draws the same again", self.seed, self.seed));
         }
+    }
+
+    /// Returns the faults on the way, where there are any.
+    pub fn faults(&self) -> Option<Faults> {
+        self.faults.clone()
     }
 
     /// Returns the one text that answers every chunk, where it is that simple.

@@ -35,7 +35,7 @@ pub fn exec(args: &ServeArgs, nofile: Option<(u64, u64)>) -> Option<Exec> {
     let kept =
         |name: &OsString| name.to_str().is_some_and(|name| ENVIRONMENT.contains(&name) || name.starts_with("LC_"));
     let environment = std::env::vars_os().filter(|(name, _)| kept(name)).collect();
-    let max_children = args.max_connections.unwrap_or(MAX_CHILDREN);
+    let max_children = args.server.max_connections.unwrap_or(MAX_CHILDREN);
     Some(Exec::new(Program { environment, nofile, max_children, ..Program::new(args.exec.clone()) }))
 }
 

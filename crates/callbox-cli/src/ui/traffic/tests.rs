@@ -15,9 +15,9 @@ const PIPE: Place =
 fn shown(mut traffic: Traffic, direction: Direction, items: &[(&[u8], Option<FrameFacts>)]) -> String {
     let mut out = Vec::new();
     for (bytes, frame) in items {
-        traffic.show(Instant::now(), SessionId(1), direction, (bytes, frame.as_ref()), &mut out);
+        traffic.show(Instant::now(), wire(1, direction), (bytes, frame.as_ref()), &mut out);
     }
-    traffic.end(SessionId(1), direction, &mut out);
+    traffic.end(wire(1, direction), &mut out);
     String::from_utf8(out).expect("text")
 }
 
@@ -98,9 +98,9 @@ fn a_changed_style_holds_from_the_next_item_on() {
     let mut traffic = traffic(Show::Text, PIPE);
     let mut out = Vec::new();
     let half = &"好".as_bytes()[..2];
-    traffic.show(Instant::now(), SessionId(1), Direction::ToClient, (half, None), &mut out);
+    traffic.show(Instant::now(), wire(1, Direction::ToClient), (half, None), &mut out);
     traffic.style.lock().expect("not poisoned").show = Show::Raw;
-    traffic.show(Instant::now(), SessionId(1), Direction::ToClient, (b"\x1b", None), &mut out);
+    traffic.show(Instant::now(), wire(1, Direction::ToClient), (b"\x1b", None), &mut out);
     assert_eq!(out, b"\\xe5\\xa5\x1b");
 }
 
@@ -114,7 +114,7 @@ fn a_delta_is_since_the_item_before_of_the_same_session() {
     traffic.begin(SessionId(1), at(0));
     traffic.begin(SessionId(2), at(1_100));
     for (millis, session) in [(1_000, 1), (1_200, 2), (1_300, 1)] {
-        traffic.show(at(millis), SessionId(session), Direction::ToServer, (b"x", None), &mut out);
+        traffic.show(at(millis), wire(session, Direction::ToServer), (b"x", None), &mut out);
     }
     let out = String::from_utf8(out).expect("text");
     assert_eq!(out, "+1.000000 #1 > x\n+0.100000 #2 > x\n+0.300000 #1 > x\n");
@@ -129,4 +129,8 @@ fn json_is_indented_where_somebody_asked_for_text() {
     let asked = traffic(Show::Text, SERVER);
     *asked.style.lock().expect("not poisoned") = Style { asked: true, json: true, ..asked.seen.clone() };
     assert_eq!(shown(asked, Direction::ToServer, &json()).lines().count(), 5);
+}
+
+fn wire(session: u64, direction: Direction) -> Wire {
+    Wire { session: SessionId(session), direction, far: false }
 }

@@ -87,7 +87,7 @@ impl Edge {
             session: session.id(),
             role: session.role(),
             peer: session.peer().clone(),
-            local: session.local().cloned(),
+            local: session.local(),
             termination: session.termination().unwrap_or(our_close(session.role())),
             first_end: session.first_end(),
             to_server_ended: ended(Direction::ToServer),
@@ -106,12 +106,21 @@ impl Edge {
 
     /// Says that the session is over, once. The socket is still open, so that the kernel can still be asked.
     pub(crate) fn finish(&self) {
+        if self.lent {
+            return;
+        }
         if self.tapped {
             [Direction::ToServer, Direction::ToClient]
                 .into_iter()
                 .for_each(|direction| self.session.show_rest(direction));
         }
-        if !self.reported.swap(true, Relaxed) && self.session.observers().wants_talk() {
+        if self.reported.swap(true, Relaxed) {
+            return;
+        }
+        if self.tapped {
+            self.session.show_closed();
+        }
+        if self.session.observers().wants_talk() {
             let report = Box::new(self.report());
             self.session.observers().emit(|| Event::Closed(report));
         }

@@ -1,0 +1,322 @@
+//! One relay of a fleet: what it is to be, and what runs of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use callbox::addr::Addr;
+use callbox::handle::relay::upstreams::{Resolve, Upstreams};
+use callbox::handle::relay::{Relay, RelayOptions};
+use callbox::net::avoid::Avoid;
+use callbox::pipe::fault::Fault;
+use callbox::pipe::plan::{Clipped, Faults, Plan};
+use callbox::server::{Running, Server, ServerOptions, Snapshot};
+use callbox::termination::Termination;
+use serde::Serialize;
+
+use super::listen::resolve_listen;
+use super::{Template, upstream};
+use crate::control::reply::Refused;
+use crate::control::toxic::Toxic;
+
+/// How long the sessions of a relay that was switched off may take to be gone; then they are reset.
+const PARTING: Duration = Duration::from_secs(5);
+/// Faults of one relay, toxics among them.
+pub const MOST_FAULTS: usize = 256;
+
+/// A relay as others see it, in the order in which toxiproxy prints it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct View {
+    /// What it is called.
+    pub name: String,
+    /// Where it listens, with the real port while it is enabled.
+    pub listen: String,
+    /// Where it leads.
+    pub upstream: String,
+    /// Whether it listens.
+    pub enabled: bool,
+    /// Its toxics: upstream first, each in the order they came.
+    pub toxics: Vec<Toxic>,
+}
+
+/// What a relay has carried so far, whenever it was enabled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// Sessions.
+    pub sessions: u64,
+    /// Bytes received from clients.
+    pub to_server_bytes: u64,
+    /// Bytes sent to clients.
+    pub to_client_bytes: u64,
+}
+
+/// Where a relay listens.
+#[derive(Debug, Clone)]
+enum Bind {
+    /// As the control API was told: to be read as toxiproxy does.
+    Told,
+    /// As our own command line has it, or bound before: no more to be read.
+    Known(Addr),
+}
+
+/// A toxic and the fault that it is here.
+#[derive(Debug, Clone)]
+pub struct Attached {
+    /// What was put.
+    pub toxic: Toxic,
+    /// The fault's number; `None` where it does nothing.
+    pub fault: Option<u64>,
+}
+
+/// One relay.
+pub struct Member {
+    name: String,
+    listen: String,
+    bind: Bind,
+    upstream: String,
+    faults: Faults,
+    toxics: Vec<Attached>,
+    /// Numbers of faults that a reset leaves alone: they came with the relay.
+    given: Vec<u64>,
+    /// The number of the next fault: counted from 1 for each relay, for what is drawn hangs on it.
+    next_fault: u64,
+    running: Option<Arc<Running>>,
+    before: Carried,
+}
+
+impl Member {
+    /// Makes one that does not listen yet.
+    pub fn new(name: &str, listen: &str, upstream: &str, template: &Template) -> Member {
+        let plan = Plan { seed: template.seed, framing: template.framing.clone(), faults: Vec::new() };
+        Member {
+            name: name.to_owned(),
+            listen: listen.to_owned(),
+            bind: Bind::Told,
+            upstream: upstream.to_owned(),
+            faults: Faults::new(plan),
+            toxics: Vec::new(),
+            given: Vec::new(),
+            next_fault: 1,
+            running: None,
+            before: Carried::default(),
+        }
+    }
+
+    /// Has it listen at an address of ours, and begin with these faults.
+    pub fn given(&mut self, listen: Addr, faults: Vec<(String, Fault)>) {
+        self.bind = Bind::Known(listen);
+        let clip = |(name, fault)| Clipped { id: self.number(), name, fault };
+        let faults: Vec<Clipped> = faults.into_iter().map(clip).collect();
+        self.given = faults.iter().map(|clipped| clipped.id).collect();
+        self.faults.change(|plan| plan.faults = faults);
+    }
+
+    fn number(&mut self) -> u64 {
+        let number = self.next_fault;
+        self.next_fault += 1;
+        number
+    }
+
+    /// Returns it as others see it.
+    pub fn view(&self) -> View {
+        View {
+            name: self.name.clone(),
+            listen: self.listen.clone(),
+            upstream: self.upstream.clone(),
+            enabled: self.running.is_some(),
+            toxics: self.toxics().into_iter().map(|attached| attached.toxic.clone()).collect(),
+        }
+    }
+
+    /// Returns where it listens and where it leads.
+    pub fn ends(&self) -> (&str, &str) {
+        (&self.listen, &self.upstream)
+    }
+
+    /// Changes where it listens and leads; it must not run.
+    pub fn move_to(&mut self, listen: &str, upstream: &str) {
+        if self.listen != listen {
+            self.listen = listen.to_owned();
+            self.bind = Bind::Told;
+        }
+        self.upstream = upstream.to_owned();
+    }
+
+    /// Tells whether it listens.
+    pub fn is_enabled(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Returns what runs, for draining it.
+    pub fn running(&self) -> Option<&Arc<Running>> {
+        self.running.as_ref()
+    }
+
+    /// Binds and serves; nothing happens where it does already.
+    pub async fn start(&mut self, template: &Template) -> Result<(), Refused> {
+        if self.running.is_some() {
+            return Ok(());
+        }
+        let servers = upstream::read(&self.upstream)?;
+        let bind = match &self.bind {
+            Bind::Known(addr) => addr.clone(),
+            Bind::Told => {
+                let found = resolve_listen(&self.listen, template.scope).await;
+                Addr::from(found.map_err(|problem| Refused::new(500, format!("listen tcp: {problem}")))?)
+            }
+        };
+        let options = ServerOptions { faults: Some(self.faults.clone()), ..template.server.clone() };
+        let server = Server::bind_with(bind.clone(), options, template.observers.clone()).await;
+        let server = server.map_err(|error| {
+            let place = error.address().map_or_else(|| bind.to_string(), str::to_owned);
+            Refused::new(500, format!("listen tcp {place}: bind: {}", error.cause()))
+        })?;
+        let bound: Vec<SocketAddr> = server.local_addrs().iter().filter_map(Addr::socket_addr).collect();
+        let avoid = Avoid::new([&template.avoid[..], &bound].concat());
+        upstream::check(&servers, &avoid).await?;
+        if let Some(first) = server.local_addrs().first() {
+            self.listen = first.to_string();
+        }
+        self.bind = Bind::Known(with_port(bind, bound.first().map_or(0, SocketAddr::port)));
+        let mut options: RelayOptions = template.relay.clone();
+        options.connect.avoid = avoid;
+        let mut upstreams = Upstreams::new(servers, template.balance);
+        if template.resolve == Resolve::Once {
+            let resolved = upstreams.resolve_once(template.server.family).await;
+            upstreams = resolved.map_err(|error| Refused::new(500, error.to_string()))?;
+        }
+        let relay = Relay::new(upstreams, options, self.faults.clone());
+        self.running = Some(Arc::new(server.spawn(relay)));
+        Ok(())
+    }
+
+    /// Stops listening at once and ends every session; they part by themselves.
+    pub async fn stop(&mut self) {
+        let Some(running) = self.running.take() else { return };
+        // A listener that had failed is closed too.
+        let _ = running.close(Termination::Steered).await;
+        self.before = self.before.plus(&running.snapshot());
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(PARTING, running.finished()).await;
+        });
+    }
+
+    /// Returns what it has carried.
+    pub fn carried(&self) -> Carried {
+        self.running.as_ref().map_or(self.before, |running| self.before.plus(&running.snapshot()))
+    }
+
+    /// Returns its toxics: upstream first, each in the order they came.
+    pub fn toxics(&self) -> Vec<&Attached> {
+        let mut toxics: Vec<&Attached> = self.toxics.iter().collect();
+        toxics.sort_by_key(|attached| attached.toxic.way());
+        toxics
+    }
+
+    /// Returns the toxic of that name.
+    pub fn toxic(&self, name: &str) -> Option<&Toxic> {
+        self.toxics.iter().map(|attached| &attached.toxic).find(|toxic| toxic.name == name)
+    }
+
+    /// Returns the faults that count now.
+    pub fn plan(&self) -> Arc<Plan> {
+        self.faults.plan()
+    }
+
+    /// Tells whether the name is taken, by a toxic or by a fault.
+    pub fn knows(&self, name: &str) -> bool {
+        self.toxic(name).is_some() || self.plan().faults.iter().any(|clipped| clipped.name == name)
+    }
+
+    /// Adds a toxic behind the others.
+    pub fn attach(&mut self, toxic: Toxic) -> Result<(), Refused> {
+        if self.toxics.len() >= MOST_FAULTS {
+            return Err(too_many());
+        }
+        let fault = toxic.fault().map(|fault| self.clip(&toxic.name, fault)).transpose()?;
+        self.toxics.push(Attached { toxic, fault });
+        Ok(())
+    }
+
+    /// Puts a toxic in the place of the one of its name.
+    pub fn exchange(&mut self, toxic: Toxic) {
+        let Some(at) = self.toxics.iter().position(|attached| attached.toxic.name == toxic.name) else { return };
+        if let (Some(before), Some(fault)) = (self.toxics[at].fault, toxic.fault()) {
+            self.toxics[at].fault = Some(self.replace(before, fault));
+        }
+        self.toxics[at].toxic = toxic;
+    }
+
+    /// Takes a toxic away, and says whether there was one.
+    pub fn detach(&mut self, name: &str) -> Option<Toxic> {
+        let at = self.toxics.iter().position(|attached| attached.toxic.name == name)?;
+        let attached = self.toxics.remove(at);
+        if let Some(id) = attached.fault {
+            self.unclip(id);
+        }
+        Some(attached.toxic)
+    }
+
+    /// Takes every toxic away, and the faults that did not come with the relay.
+    pub fn reset(&mut self) {
+        self.toxics.clear();
+        let given = self.given.clone();
+        self.change(|plan| plan.faults.retain(|clipped| given.contains(&clipped.id)));
+    }
+
+    /// Adds a fault behind the others and returns its number.
+    pub fn clip(&mut self, name: &str, fault: Fault) -> Result<u64, Refused> {
+        if self.plan().faults.len() >= MOST_FAULTS {
+            return Err(too_many());
+        }
+        let id = self.number();
+        let clipped = Clipped { id, name: name.to_owned(), fault };
+        self.change(|plan| plan.faults.push(clipped));
+        Ok(id)
+    }
+
+    /// Puts a fault in the place of another one, under a new number, which it returns.
+    pub fn replace(&mut self, before: u64, fault: Fault) -> u64 {
+        let id = self.number();
+        self.change(|plan| {
+            if let Some(clipped) = plan.faults.iter_mut().find(|clipped| clipped.id == before) {
+                (clipped.id, clipped.fault) = (id, fault);
+            }
+        });
+        id
+    }
+
+    /// Takes a fault away.
+    pub fn unclip(&mut self, id: u64) {
+        self.change(|plan| plan.faults.retain(|clipped| clipped.id != id));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Plan)) {
+        self.faults.change(change);
+        if let Some(running) = &self.running {
+            running.wake_all();
+        }
+    }
+}
+
+impl Carried {
+    fn plus(self, snapshot: &Snapshot) -> Carried {
+        Carried {
+            sessions: self.sessions + snapshot.report.sessions,
+            to_server_bytes: self.to_server_bytes + snapshot.report.to_server_bytes,
+            to_client_bytes: self.to_client_bytes + snapshot.report.to_client_bytes,
+        }
+    }
+}
+
+fn too_many() -> Refused {
+    Refused::new(400, format!("too many faults: {MOST_FAULTS} at most"))
+}
+
+/// The same address with the port that the kernel chose.
+fn with_port(addr: Addr, real: u16) -> Addr {
+    match addr {
+        Addr::Tcp { host, port: 0 } => Addr::Tcp { host, port: real },
+        other => other,
+    }
+}

@@ -1,0 +1,280 @@
+//! A bridge whose bytes go through pipes, where faults bend them.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::half::{BEGIN_BYTES, End, Half};
+use super::{Passage, over};
+use crate::direction::Direction;
+use crate::event::Event;
+use crate::net::edge::Edge;
+use crate::net::stream::TURN_BYTES;
+use crate::pipe::plan::Plan;
+use crate::pipe::{Next, Pipe};
+use crate::session::Session;
+
+/// What is received at once for a pipe, at most: it holds [`HELD_BYTES`](crate::pipe::HELD_BYTES).
+pub const BENT_BYTES: usize = 64 * 1024;
+
+/// Both directions, each with its pipe, and the timer that they share.
+pub(super) struct Bent {
+    up: Lane,
+    down: Lane,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// One direction with its pipe.
+struct Lane {
+    pipe: Pipe,
+    direction: Direction,
+    source: Source,
+    /// No fault concerns it, so what comes goes around the pipe.
+    idle: bool,
+    /// Bytes go through the pipe; else they go straight.
+    bends: bool,
+    /// What had passed, as the session counts it, when bytes began to go around the pipe.
+    around: u64,
+    /// How much is received at once.
+    most: usize,
+    end: Option<End>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Open,
+    Ended,
+    Broken,
+}
+
+/// What a lane came to.
+enum LaneEnd {
+    End(End),
+    Close,
+    Reset,
+}
+
+impl Bent {
+    pub(super) fn new(plan: &Plan, session: &Session) -> Bent {
+        let lane = |direction| Lane {
+            pipe: Pipe::new(plan, session.id().0, direction, session.started()),
+            direction,
+            source: Source::Open,
+            idle: plan.is_idle_for(session.id().0, direction),
+            bends: false,
+            around: 0,
+            most: BEGIN_BYTES,
+            end: None,
+        };
+        Bent { up: lane(Direction::ToServer), down: lane(Direction::ToClient), timer: None }
+    }
+
+    /// Goes over to other faults; what a removed one held goes on at once.
+    pub(super) fn update(&mut self, plan: &Plan, session: &Session) {
+        let now = Instant::now();
+        for lane in [&mut self.up, &mut self.down] {
+            lane.pipe.update(now, plan);
+            lane.idle = plan.is_idle_for(session.id().0, lane.direction);
+        }
+    }
+
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        session: &Session,
+        (up, down): (&mut Half, &mut Half),
+        (client, server): (&Arc<Edge>, &Arc<Edge>),
+    ) -> Poll<Passage> {
+        loop {
+            let now = Instant::now();
+            let to_server = self.up.poll(cx, now, (session, up), (client, server));
+            let to_client = self.down.poll(cx, now, (session, down), (server, client));
+            self.tell(session);
+            match (to_server, to_client) {
+                (Poll::Ready(LaneEnd::Reset), _) | (_, Poll::Ready(LaneEnd::Reset)) => {
+                    return Poll::Ready(Passage::Reset);
+                }
+                (Poll::Ready(LaneEnd::Close), _) | (_, Poll::Ready(LaneEnd::Close)) => {
+                    return Poll::Ready(Passage::Closed);
+                }
+                (to_server, to_client) => {
+                    if let Some(passage) = over(end(to_server), end(to_client)) {
+                        return Poll::Ready(passage);
+                    }
+                }
+            }
+            let due = [&self.up, &self.down].into_iter().filter_map(Lane::due).min();
+            if !self.wait(cx, due) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Tells whether that time has come.
+    fn wait(&mut self, cx: &mut Context<'_>, due: Option<Instant>) -> bool {
+        let Some(due) = due else {
+            self.timer = None;
+            return false;
+        };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if timer.deadline() != due {
+            timer.as_mut().reset(due);
+        }
+        timer.as_mut().poll(cx).is_ready()
+    }
+
+    /// Tells observers what faults did.
+    fn tell(&mut self, session: &Session) {
+        for pipe in [&mut self.up.pipe, &mut self.down.pipe] {
+            for decision in pipe.decisions() {
+                session.observers().emit(|| Event::Fault { session: session.id(), decision: Box::new(decision) });
+            }
+        }
+    }
+}
+
+fn end(end: Poll<LaneEnd>) -> Poll<End> {
+    match end {
+        Poll::Ready(LaneEnd::End(end)) => Poll::Ready(end),
+        _ => Poll::Pending,
+    }
+}
+
+impl Lane {
+    /// Returns when to look again though nothing else happens.
+    fn due(&self) -> Option<Instant> {
+        if self.bends && self.end.is_none() { self.pipe.due() } else { None }
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        (session, half): (&Session, &mut Half),
+        (source, sink): (&Edge, &Edge),
+    ) -> Poll<LaneEnd> {
+        if let Some(end) = self.end {
+            return Poll::Ready(LaneEnd::End(end));
+        }
+        if self.bends && self.idle && self.source == Source::Open && self.pipe.is_idle() {
+            self.bends = false;
+            self.around = session.meter().bytes(self.direction);
+        }
+        if !self.bends && self.idle {
+            let splice = source.can_splice() && sink.can_splice();
+            let end = ready!(half.poll(cx, source, sink, splice));
+            return self.ended(end);
+        }
+        if !self.bends
+            && let Err(end) = ready!(self.take_over(cx, now, (session, half), sink))
+        {
+            return self.ended(end);
+        }
+        self.carry(cx, now, source, sink)
+    }
+
+    /// Begins to bend: what is held on the straight way goes into the pipe, and the pipe learns what went around it.
+    fn take_over(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        (session, half): (&Session, &mut Half),
+        sink: &Edge,
+    ) -> Poll<Result<(), End>> {
+        let (rest, ending) = match ready!(half.poll_over(cx, sink)) {
+            Ok(held) => held,
+            Err(end) => return Poll::Ready(Err(end)),
+        };
+        let mut passed = session.meter().bytes(self.direction) - self.around;
+        if self.direction == session.role().inbound() {
+            // Counted when it was received, and still to go through.
+            passed -= rest.as_ref().map_or(0, Bytes::len) as u64;
+        }
+        self.pipe.went_around(passed);
+        if let Some(rest) = rest {
+            self.pipe.push(now, rest);
+        }
+        if ending {
+            self.source = Source::Ended;
+            self.pipe.end(now);
+        }
+        self.bends = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn carry(&mut self, cx: &mut Context<'_>, now: Instant, source: &Edge, sink: &Edge) -> Poll<LaneEnd> {
+        let mut turn = 0;
+        loop {
+            if let Some(end) = self.write(cx, now, sink, &mut turn) {
+                return match end {
+                    LaneEnd::End(end) => self.ended(end),
+                    end => Poll::Ready(end),
+                };
+            }
+            if turn >= TURN_BYTES {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if self.source != Source::Open || !self.pipe.has_room() {
+                return Poll::Pending;
+            }
+            match source.poll_at_most_with(cx, self.most, |_, bytes| Bytes::copy_from_slice(bytes)) {
+                Poll::Ready(Ok(Some(bytes))) => {
+                    turn += bytes.len();
+                    self.most = if bytes.len() == self.most { (self.most * 2).min(BENT_BYTES) } else { BEGIN_BYTES };
+                    self.pipe.push(now, bytes);
+                }
+                Poll::Ready(Ok(None)) => {
+                    self.source = Source::Ended;
+                    self.pipe.end(now);
+                }
+                Poll::Ready(Err(_)) => self.source = Source::Broken,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Writes what is due; returns how the direction has ended, once it has.
+    fn write(&mut self, cx: &mut Context<'_>, now: Instant, sink: &Edge, turn: &mut usize) -> Option<LaneEnd> {
+        while *turn < TURN_BYTES {
+            match self.pipe.next(now) {
+                Next::Write(bytes) => match sink.poll_write(cx, bytes) {
+                    Poll::Ready(Ok(written)) => {
+                        *turn += written;
+                        self.pipe.advance(written);
+                    }
+                    Poll::Ready(Err(_)) => return Some(LaneEnd::End(End::SinkBroken)),
+                    Poll::Pending => return None,
+                },
+                Next::End => match sink.poll_shutdown(cx) {
+                    Poll::Ready(Ok(())) => self.pipe.ended(),
+                    Poll::Ready(Err(_)) => return Some(LaneEnd::End(End::SinkBroken)),
+                    Poll::Pending => return None,
+                },
+                Next::Close => return Some(LaneEnd::Close),
+                Next::Reset => return Some(LaneEnd::Reset),
+                Next::Wait(due) => {
+                    let all = due.is_none() && self.source == Source::Broken;
+                    return all.then_some(LaneEnd::End(End::SourceBroken));
+                }
+                Next::Done => {
+                    return match self.source {
+                        Source::Ended => Some(LaneEnd::End(End::Ended)),
+                        Source::Broken => Some(LaneEnd::End(End::SourceBroken)),
+                        // A fault has ended the direction early; what still comes is dropped.
+                        Source::Open => None,
+                    };
+                }
+            }
+        }
+        None
+    }
+
+    fn ended(&mut self, end: End) -> Poll<LaneEnd> {
+        self.end = Some(end);
+        Poll::Ready(LaneEnd::End(end))
+    }
+}

@@ -1,0 +1,117 @@
+//! Stands between a client and a server: connects to the server, then carries bytes both ways.
+
+pub mod mirror;
+mod reach;
+pub mod upstreams;
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use crate::bridge::{Bridge, Passage};
+use crate::error::{Error, Kind, Result};
+use crate::handle::Handler;
+use crate::net::connect::ConnectOptions;
+use crate::net::retry::Retry;
+use crate::net::stream::Stream;
+use crate::observers::Observers;
+use crate::pipe::plan::Faults;
+use crate::proxy_header::Version;
+use crate::session::Session;
+use crate::termination::Termination;
+use mirror::Mirror;
+use upstreams::{InUse, Upstreams};
+
+/// How a relay behaves.
+#[derive(Debug, Clone, Default)]
+pub struct RelayOptions {
+    /// How to connect to an upstream; the timeout is that of each of them.
+    pub connect: ConnectOptions,
+    /// How often to go through the upstreams while none accepts; the client waits meanwhile.
+    pub retry: Retry,
+    /// The header of the PROXY protocol that tells an upstream who the client is, before the client's bytes.
+    pub send_proxy: Option<Version>,
+    /// Copy bytes also where the kernel could move them by itself.
+    pub copies: bool,
+    /// Who watches the bytes on the upstream's side: what the server was given, and what it sent. Who watches the
+    /// session sees those on the client's side.
+    pub far: Observers,
+}
+
+/// Connects each session to an upstream and carries bytes both ways.
+///
+/// It belongs into a [`Server`](crate::Server) whose
+/// [`half_close_timeout`](crate::server::ServerOptions::half_close_timeout) is set: a half-closed session is nobody's
+/// any more when its other side is silent too.
+pub struct Relay {
+    upstreams: Arc<Upstreams>,
+    options: RelayOptions,
+    faults: Faults,
+    /// Sessions that wait for a descriptor.
+    short: AtomicUsize,
+    mirror: Option<Mirror>,
+}
+
+impl Relay {
+    /// Makes a relay to these upstreams.
+    pub fn new(upstreams: Upstreams, options: RelayOptions, faults: Faults) -> Relay {
+        Relay { upstreams: Arc::new(upstreams), options, faults, short: AtomicUsize::new(0), mirror: None }
+    }
+
+    /// Has the report count what this mirror found; it must be clipped on to the server's observers besides.
+    #[must_use]
+    pub fn with_mirror(self, mirror: Mirror) -> Relay {
+        Relay { mirror: Some(mirror), ..self }
+    }
+
+    /// Returns the faults, which may be changed while sessions run; wake them then by
+    /// [`Running::wake_all`](crate::server::Running::wake_all).
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+}
+
+impl Handler for Relay {
+    async fn handle(&self, session: Session, stream: Stream) -> Result<()> {
+        // Boxed, so that the many idle sessions do not hold what only connecting needs.
+        let (far, _in_use): (Stream, InUse) = match Box::pin(self.reach(&session, &stream)).await {
+            Ok(Some(reached)) => reached,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                session.stop(unreached(&error));
+                return Err(error);
+            }
+        };
+        stream.edge().join(far.edge());
+        let mut bridge = Bridge::new(&session, stream.edge(), far.edge(), Some(&self.faults));
+        match poll_fn(|cx| bridge.poll(cx)).await {
+            Passage::Closed => session.stop(Termination::Fault),
+            Passage::Ended | Passage::Broken(_) | Passage::Reset => {}
+        }
+        Ok(())
+    }
+
+    fn counters(&self, count: &mut dyn FnMut(&'static str, u64)) {
+        self.upstreams.counters(count);
+        if let Some(mirror) = &self.mirror {
+            mirror.counters(count);
+        }
+    }
+
+    fn is_short(&self) -> bool {
+        self.short.load(Relaxed) > 0
+    }
+}
+
+/// Why a session has no upstream, as its end.
+fn unreached(error: &Error) -> Termination {
+    match error.kind() {
+        Kind::Refused => Termination::UpstreamRefused,
+        Kind::TimedOut => Termination::UpstreamTimeout,
+        Kind::Unreachable => Termination::UpstreamUnreachable,
+        Kind::NotFound => Termination::UpstreamNotFound,
+        // It had accepted, and was gone before anybody looked.
+        Kind::Reset => Termination::ServerReset,
+        _ => Termination::UpstreamFailed,
+    }
+}

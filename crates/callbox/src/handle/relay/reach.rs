@@ -1,0 +1,292 @@
+//! From the upstreams behind a relay to a connection with one of them.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use rustix::net::SendFlags;
+use tokio::time::{Instant, sleep};
+
+use super::Relay;
+use super::upstreams::{Change, InUse, Upstreams};
+use crate::addr::Addr;
+use crate::direction::Role;
+use crate::error::{Error, Kind, Result};
+use crate::event::{Event, Turn};
+use crate::net::connect::{ConnectOptions, Registered, reach};
+use crate::net::edge::Edge;
+use crate::net::retry::Attempts;
+use crate::net::socket::local_addr;
+use crate::net::stream::Stream;
+use crate::net::sys;
+use crate::observers::Observers;
+use crate::proxy_header::{Header, Version};
+use crate::report::state;
+use crate::session::Session;
+
+/// First pause of a session for whose connection the system has no descriptor; doubled each time.
+const SHORT_PAUSE_MIN: Duration = Duration::from_millis(10);
+/// Longest pause.
+const SHORT_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// How long such a session waits where connecting has no limit of its own.
+const SHORT_PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks at a client that waits.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+impl Relay {
+    /// Connects to an upstream, trying again as it was told; `None` when the client has gone meanwhile.
+    pub(super) async fn reach(&self, session: &Session, client: &Stream) -> Result<Option<(Stream, InUse)>> {
+        let trying = self.try_until_spent(session);
+        let (reached, in_use) = tokio::select! {
+            biased;
+            reached = trying => reached?,
+            () = left(client) => return Ok(None),
+        };
+        Ok(Some((self.far_side(session, client, reached)?, in_use)))
+    }
+
+    async fn try_until_spent(&self, session: &Session) -> Result<(Registered, InUse)> {
+        let mut attempts = Attempts::new(self.options.retry);
+        let mut short = Short::new(self);
+        loop {
+            let error = match reach_any(&self.upstreams, &self.options.connect, session.observers()).await {
+                Ok(reached) => return Ok(reached),
+                Err(error) => error,
+            };
+            let pause = match error.kind() {
+                Kind::Exhausted => short.pause(),
+                kind => attempts.failed(kind),
+            };
+            let Some(pause) = pause else {
+                return Err(error);
+            };
+            let (number, error) = (Some(session.id()), Arc::new(error));
+            session.observers().emit(|| Event::Retrying { session: number, error, pause });
+            sleep(pause).await;
+        }
+    }
+
+    /// Makes the upstream's side of the session.
+    fn far_side(&self, near: &Session, client: &Stream, reached: Registered) -> Result<Stream> {
+        let Registered { socket, peer, phases } = reached;
+        if near.observers().wants_talk() {
+            let local = local_addr(socket.get_ref().as_fd()).map_or_else(|_| peer.clone(), Addr::from);
+            let (session, role) = (near.id(), Role::Client);
+            let (peer, phases) = (peer.clone(), Some(phases));
+            near.observers().emit(|| Event::Connected { session, role, peer, local, phases, via: None });
+        }
+        if let Some(version) = self.options.send_proxy {
+            introduce(socket.get_ref().as_fd(), client, version).map_err(|error| error.at(&peer))?;
+        }
+        // Where nobody looks at the bytes, both sides are one session: what passes here passes there.
+        let bent = !self.faults.plan().faults.is_empty();
+        let mut edge = if near.is_watched() || self.options.far.wants_data() || bent {
+            Edge::registered(socket, Session::new(near.id(), Role::Client, peer, self.options.far.clone()))
+        } else {
+            Edge::far_socket(socket, near.clone())
+        };
+        if self.options.copies {
+            edge.never_splice();
+        }
+        Ok(Stream::from_edge(Arc::new(edge)))
+    }
+}
+
+/// Tells the upstream who the client is. It is the first thing on the connection, so it fits into the kernel's buffer.
+fn introduce(upstream: std::os::fd::BorrowedFd<'_>, client: &Stream, version: Version) -> Result<()> {
+    let peer = client.session().peer().clone();
+    let local = client.local().unwrap_or_else(|| peer.clone());
+    let failed = |problem: String| Error::new("send PROXY header", Kind::Proxy, problem);
+    let header = Header::for_session(&peer, &local).encode(version).map_err(|invalid| failed(invalid.to_string()))?;
+    match rustix::net::send(upstream, &header, SendFlags::NOSIGNAL) {
+        Ok(sent) if sent == header.len() => Ok(()),
+        Ok(_) => Err(failed("the kernel did not take it whole".into())),
+        Err(errno) => Err(Error::io("send PROXY header", errno.into())),
+    }
+}
+
+/// A session without a descriptor for its upstream. It waits, for others end and give theirs back, and no more are
+/// accepted meanwhile: a client that is let in is not turned away for that.
+struct Short<'a> {
+    relay: &'a Relay,
+    since: Option<Instant>,
+    pause: Duration,
+}
+
+impl<'a> Short<'a> {
+    fn new(relay: &'a Relay) -> Short<'a> {
+        Short { relay, since: None, pause: SHORT_PAUSE_MIN }
+    }
+
+    /// Returns how long to wait, or `None` when it has waited for as long as connecting may take.
+    fn pause(&mut self) -> Option<Duration> {
+        let since = *self.since.get_or_insert_with(|| {
+            self.relay.short.fetch_add(1, Relaxed);
+            Instant::now()
+        });
+        let pause = self.pause;
+        self.pause = (pause * 2).min(SHORT_PAUSE_MAX);
+        (since.elapsed() < self.relay.options.connect.timeout.unwrap_or(SHORT_PATIENCE)).then_some(pause)
+    }
+}
+
+impl Drop for Short<'_> {
+    fn drop(&mut self) {
+        if self.since.is_some() {
+            self.relay.short.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+/// Waits until the client has gone.
+async fn left(client: &Stream) {
+    while !is_gone(client) {
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Tells whether the client's connection is over by a reset: nobody waits any more.
+fn is_gone(client: &Stream) -> bool {
+    client.descriptor().is_some_and(|socket| sys::tcp_state(socket) == state::CLOSE)
+}
+
+/// Connects to the first of the session's candidates that answers.
+///
+/// # Errors
+///
+/// When none does: that of the only one, else each with its own reason, as in [`Error::attempts`].
+///
+/// # Cancel safety
+///
+/// Dropping the future abandons the attempt that is under way, and nothing is held against that upstream.
+pub(crate) async fn reach_any(
+    upstreams: &Upstreams,
+    options: &ConnectOptions,
+    observers: &Observers,
+) -> Result<(Registered, InUse)> {
+    let mut candidates = upstreams.candidates();
+    let mut failures = Vec::new();
+    while let Some(index) = candidates.next(Instant::now()) {
+        let address = || upstreams.addr(index).clone();
+        match reach(upstreams.target(index), options).await {
+            Ok(reached) => {
+                let (in_use, change) = upstreams.connected(index);
+                if change == Change::Up {
+                    observers.emit(|| Event::Upstream { address: address(), turn: Turn::Up });
+                }
+                return Ok((reached, in_use));
+            }
+            // What this machine lacks is no fault of the upstream's.
+            Err(error) if matches!(error.kind(), Kind::Exhausted | Kind::AddressNotAvailable) => failures.push(error),
+            Err(error) => {
+                let change = upstreams.failed(index, error.kind(), Instant::now());
+                if let Change::Down { rest } = change {
+                    let turn = || Turn::Down { error: Arc::new(error.clone()), rest };
+                    observers.emit(|| Event::Upstream { address: address(), turn: turn() });
+                }
+                failures.push(error);
+            }
+        }
+    }
+    Err(none_answered(failures))
+}
+
+/// One error for all: that of the only upstream, or a list.
+fn none_answered(mut failures: Vec<Error>) -> Error {
+    if failures.len() == 1 {
+        return failures.remove(0);
+    }
+    let kind = failures.iter().map(Error::kind).find(|kind| *kind != Kind::TimedOut).unwrap_or(Kind::TimedOut);
+    let list: Vec<String> = failures.iter().map(Error::to_string).collect();
+    Error::new("connect", kind, format!("no upstream answered ({})", list.join("; "))).with_attempts(failures)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{SocketAddr, TcpListener};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::addr::Addr;
+    use crate::bus::{Bus, Interest};
+    use crate::error::Kind;
+    use crate::handle::relay::upstreams::{Balance, REST_MIN};
+    use crate::net::socket::Socket;
+
+    /// Bound but not listening: the port is ours, so nobody else can answer.
+    fn refusing() -> (Socket, Addr) {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let socket = Socket::new(&any).expect("IPv4 is there");
+        socket.bind(any).expect("binds");
+        let addr = socket.local_addr().expect("bound").into();
+        (socket, addr)
+    }
+
+    fn listening() -> (TcpListener, Addr) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+        let addr = listener.local_addr().expect("bound").into();
+        (listener, addr)
+    }
+
+    fn watched() -> (Arc<Bus>, Observers) {
+        let bus = Bus::new(Interest { data: false, talk: true, lossless: false, frames: false });
+        let observers = Observers::on_bus(&bus);
+        (bus, observers)
+    }
+
+    #[tokio::test]
+    async fn an_upstream_that_refuses_gives_way_and_is_said_once_until_it_works_again() {
+        let ((down, first), (_up, second)) = (refusing(), listening());
+        let upstreams = Upstreams::new(vec![first.clone(), second.clone()], Balance::First);
+        let (options, (bus, observers)) = (ConnectOptions::default(), watched());
+        for _ in 0..3 {
+            let (reached, _in_use) = reach_any(&upstreams, &options, &observers).await.expect("the second answers");
+            assert_eq!(reached.peer, second);
+        }
+        assert_eq!(upstreams.states()[0].failures, 1, "it rests and is not asked again");
+        assert!(matches!(
+            bus.try_next(),
+            Some((_, Event::Upstream { address, turn: Turn::Down { error, rest } }))
+                if address == first && error.is_refused() && rest == REST_MIN
+        ));
+        assert!(bus.try_next().is_none());
+        let _listens = down.listen(1).expect("listens");
+        tokio::time::pause();
+        tokio::time::advance(REST_MIN).await;
+        let (reached, _in_use) = reach_any(&upstreams, &options, &observers).await.expect("both answer");
+        assert_eq!(reached.peer, first);
+        assert!(matches!(bus.try_next(), Some((_, Event::Upstream { turn: Turn::Up, .. }))));
+    }
+
+    #[tokio::test]
+    async fn when_none_answers_each_has_its_reason() {
+        let ((_one, first), (_other, second)) = (refusing(), refusing());
+        let upstreams = Upstreams::new(vec![first.clone(), second], Balance::First);
+        let (options, observers) = (ConnectOptions::default(), Observers::none());
+        let error = reach_any(&upstreams, &options, &observers).await.expect_err("nobody listens");
+        assert_eq!((error.kind(), error.attempts().len()), (Kind::Refused, 2), "{error}");
+        let alone = Upstreams::new(vec![first.clone()], Balance::First);
+        let error = reach_any(&alone, &options, &observers).await.expect_err("nobody listens");
+        assert_eq!(error.to_string(), format!("connect {first}: connection refused"));
+    }
+
+    #[tokio::test]
+    async fn an_upstream_whose_queue_is_full_costs_the_connect_timeout_and_no_descriptor() {
+        // A queue of one that nobody serves: the kernel completes two handshakes and then drops what comes.
+        let (full, addr) = refusing();
+        let _full = full.listen(0).expect("listens");
+        let std_addr = addr.socket_addr().expect("is TCP");
+        let _queued = std::net::TcpStream::connect(std_addr).expect("the first is queued");
+        let upstreams = Upstreams::new(vec![addr], Balance::First);
+        let timeout = Some(Duration::from_millis(50));
+        let options = ConnectOptions { timeout, ..ConnectOptions::default() };
+        let begun = Instant::now();
+        let error = reach_any(&upstreams, &options, &Observers::none()).await.expect_err("nobody answers");
+        assert!(error.is_timed_out(), "{error}");
+        assert!(begun.elapsed() >= Duration::from_millis(50));
+        let mut counted = Vec::new();
+        upstreams.counters(&mut |name, times| counted.push((name, times)));
+        assert_eq!(counted, [("upstream_timeout", 1)]);
+    }
+}
