@@ -114,8 +114,8 @@ impl Log {
             }
             Event::Notice { message } if talk => self.say(&safe(message)),
             Event::Child { session, message } if talk => self.say(&format!("{session} ! {}", escape(message))),
-            Event::Fault { session, decision } if talk && self.level.verbose > 0 => {
-                self.say(&format!("{session} {decision}"));
+            Event::Fault { decision, .. } if talk && self.level.verbose > 0 => {
+                self.say(&decision.to_string());
             }
             Event::Retrying { session, error, pause } if talk && (self.level.verbose > 0) => {
                 let whose = session.map_or_else(String::new, |session| format!("{session} "));

@@ -84,6 +84,17 @@ fn vv_tells_the_effective_socket_options() {
 }
 
 #[test]
+fn v_says_once_what_a_fault_did_and_to_which_session() {
+    let (server, address) = served(["-v", "--fault", "cut@5:reset,direction=to_client"]);
+    let mut client = Peer::connects(address);
+    client.sends("hello").expects("thank");
+    server.says("retrans");
+    let outcome = server.drains();
+    let said: Vec<_> = outcome.stderr.lines().filter(|line| line.contains("by a reset")).collect();
+    assert_eq!(said, ["#1 to_client cut at 5: session ended by a reset"]);
+}
+
+#[test]
 fn v_says_that_input_was_not_sent_when_the_output_closed() {
     let (server, address) = served(["--generate", "-q"]);
     let mut client = connect(address, ["-v"]).output(callbox_testkit::Output::Held);
