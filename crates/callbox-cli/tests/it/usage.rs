@@ -44,6 +44,15 @@ fn a_bad_escape_is_pointed_at() {
 }
 
 #[test]
+fn faults_of_a_listener_are_none_of_one_connection() {
+    for (command, fault) in [("connect", "refuse"), ("listen", "accept-delay=1s"), ("listen", "backlog-full,to=2s")] {
+        usage_error(&[command, "127.0.0.1:1", "--fault", "latency=1ms", "--fault", fault])
+            .said(fault)
+            .said("callbox serve");
+    }
+}
+
+#[test]
 fn an_unbracketed_ipv6_address_with_a_port_is_shown_its_brackets() {
     usage_error(&["connect", "::1:8848"]).said("[::1]:8848");
 }

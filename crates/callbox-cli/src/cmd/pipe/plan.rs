@@ -6,6 +6,7 @@ use callbox::direction::Role;
 use callbox::frame::{Framing, Rule};
 use callbox::frames::Ends;
 use callbox::pattern::Pattern;
+use callbox::pipe::fault::Fault;
 use callbox::pipe::plan::Faults;
 use callbox::view::{Show, Timestamps};
 
@@ -33,6 +34,12 @@ pub struct Plan {
     pub style: SharedStyle,
     /// Whether standard input is a console's.
     pub console: bool,
+}
+
+/// Returns the faults that happen before there are bytes.
+fn of_listener(faults: &Faults) -> Option<Fault> {
+    let plan = faults.plan();
+    plan.faults.iter().map(|clipped| &clipped.fault).find(|fault| fault.kind.is_of_listener()).cloned()
 }
 
 impl PipeArgs {
@@ -70,6 +77,11 @@ impl PipeArgs {
         };
         let (seed, _) = text.seed();
         let faults = self.faults.clipped(&framing, seed)?;
+        if let Some(fault) = faults.as_ref().and_then(of_listener) {
+            let failure =
+                Failure::usage(format!("--fault {fault}: it is a listener's for many, and here is one connection"));
+            return Err(failure.hint("callbox serve and callbox relay have it"));
+        }
         if self.console.console && !self.sends.is_empty() {
             let failure = Failure::usage("--console reads what is sent from standard input, and --send is given too");
             return Err(failure.hint("leave one of them out; the console has /hex, /file and /every"));
