@@ -34,7 +34,7 @@ pub enum Command {
     /// Serve many clients: reply, echo, discard, generate or run a program
     #[command(visible_alias = "s")]
     Serve(Box<cmd::serve::ServeArgs>),
-    /// Stand between a client and a server: watch the bytes, bend them, balance
+    /// Stand between a client and a server: watch what passes, break it on demand, balance
     #[command(visible_alias = "r")]
     Relay(Box<cmd::relay::RelayArgs>),
     /// See how TCP sockets behave: the tutorial's steps and notes, live

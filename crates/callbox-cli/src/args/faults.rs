@@ -14,13 +14,15 @@ use crate::exit::Failure;
 /// Faults on the way of the bytes.
 #[derive(Debug, Clone, clap::Args)]
 pub struct FaultArgs {
-    /// A fault on the way of the bytes, such as latency=100ms+-20ms, throttle=1MB/s, cut@1460:reset, corrupt=0.1% or stall; with direction=to_client, p=50%, session=2, every=3, frame=4, from=, to= or match=PATTERN; repeatable, in this order
+    /// Do to the bytes what a network or a peer can: latency=100ms+-20ms, throttle=1MB/s, cut@1460:reset, corrupt=0.1%, stall ...; limited by direction=to_client, p=50%, session=2, every=3, frame=4, from=, to= or match=PATTERN; repeatable, met in this order
+    ///
+    /// Of bytes: latency, throttle, slice, coalesce, corrupt, replace, duplicate, discard, stall, cut, reset, reset-peer, half-close, slow-close, limit, timeout. Of a listener: refuse, accept-delay, accept-then-close, backlog-full. docs/reference/faults.md says what each does
     #[arg(long, value_name = "SPEC", help_heading = "Faults")]
     pub fault: Vec<Fault>,
-    /// Faults from a file in TOML, behind those of --fault
+    /// Faults from a file in TOML, met after those of --fault
     #[arg(long, value_name = "FILE", help_heading = "Faults")]
     pub faults: Option<PathBuf>,
-    /// Replace what a regex on bytes matches, over the edges of chunks, in both directions; repeatable, behind the other faults
+    /// Replace what a regex on bytes matches, also where the match lies in two chunks, in both directions; repeatable, met after the other faults
     #[arg(long, num_args = 2, value_names = ["REGEX", "TEXT"], action = clap::ArgAction::Append, allow_hyphen_values = true, help_heading = "Faults")]
     pub replace: Vec<String>,
 }

@@ -37,7 +37,7 @@ pub struct ServerArgs {
     /// What happens to connections beyond --max-connections
     #[arg(long, value_name = "WHAT", value_enum, default_value_t, help_heading = "Limits")]
     pub when_full: WhenFullArg,
-    /// End a session when no byte went either way for this long; 0 is never [default: 10m, of relay 1h]
+    /// End a session when no byte went either way for this long; 0 is never [default: 10m; relay: 1h]
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
     pub idle_timeout: Option<Duration>,
     /// Abort a session whose peer takes nothing for this long; 0 is never

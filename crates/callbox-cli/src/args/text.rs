@@ -15,22 +15,22 @@ pub struct TextArgs {
     /// Cut the bytes into frames: none, line, crlf, delim:0x03, fixed:20, length:u16be, length:u32le+adj=-4, varint, netstring, slip, cobs, idle:50ms or json
     #[arg(long, value_name = "SPEC", default_value = "none", help_heading = "Frames and text")]
     pub frame: Framing,
-    /// The largest frame; a larger one ends the session [default: 1Mi; relay ends none unless told]
+    /// The largest frame; a larger one ends the session, in relay only if this is given [default: 1Mi]
     #[arg(long, value_name = "SIZE", value_parser = most, help_heading = "Frames and text")]
     pub max_frame: Option<Size>,
-    /// Append a checksum to what is sent, verify it on received frames: crc16-modbus, crc32, sum8, xor8 or lrc
+    /// Append a checksum to what is sent and verify it on received frames (relay only verifies): crc16-modbus, crc32, sum8, xor8 or lrc
     #[arg(long, value_name = "NAME", help_heading = "Frames and text")]
     pub checksum: Option<Checksum>,
     /// The encoding of text, sent and shown, such as gbk, big5, shift_jis or utf-16le
     #[arg(long, value_name = "LABEL", default_value = "utf-8", help_heading = "Frames and text")]
     pub encoding: Encoding,
-    /// How bytes are shown: text, hex, both (a hexdump with characters), raw or none [default: text on a terminal and in serve, else raw]
+    /// How bytes are shown: text, hex, both (a hexdump with characters), raw or none [default: text on a terminal, in serve and in relay, else raw]
     #[arg(long, value_name = "HOW", help_heading = "Frames and text")]
     pub show: Option<Show>,
     /// Put a time before each chunk or frame shown: none, clock, delta (since the one before) or relative (since the session's start)
     #[arg(long, value_name = "WHICH", default_value = "none", help_heading = "Frames and text")]
     pub timestamps: Timestamps,
-    /// Where all randomness begins: of {uuid} and {random:..} in templates, and of faults [default: drawn, and said]
+    /// The number from which all that is random is drawn, so that it can be had again: {uuid} and {random:..} in templates, and faults [default: drawn, and said]
     #[arg(long, value_name = "N", help_heading = "Frames and text")]
     pub seed: Option<u64>,
 }

@@ -20,7 +20,7 @@ pub struct UpstreamArgs {
     /// When an upstream's name is looked up: once, at the start, or for each session
     #[arg(long, value_name = "WHEN", default_value = "each", help_heading = "Upstream")]
     pub resolve: Resolve,
-    /// Tell the upstream first who the client is, by a header of the PROXY protocol: v1 or v2
+    /// Tell the upstream who the client is, in a header before its bytes: the PROXY protocol, v1 or v2
     #[arg(long, value_name = "VERSION", help_heading = "Upstream")]
     pub send_proxy: Option<Version>,
     /// The limit for connecting to one upstream; 0 is no limit

@@ -32,7 +32,7 @@ use crate::ui::traffic::Style;
 /// How long a session may be silent unless asked otherwise: a relay does not know whose connections are long-lived.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// Stand between a client and a server: watch the bytes, bend them, balance
+/// Stand between a client and a server: watch what passes, break it on demand, balance
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   callbox relay :8000 127.0.0.1:8848
@@ -42,10 +42,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
   callbox relay --control 127.0.0.1:8474
 Signals: INT and TERM drain, a second one ends at once; USR1 and USR2 suspend and resume, as in serve")]
 pub struct RelayArgs {
-    /// Where to listen: `host:port`, `:port` (loopback), `*:port` (every address), `unix:/path` or `fd:N`
+    /// Where to listen: `host:port`, `:port` (loopback), `*:port` (every address), `unix:/path` or `fd:N`; not needed with --control or --config
     #[arg(value_name = "LISTEN", required_unless_present_any = ["control", "config"])]
     pub listen: Option<Addr>,
-    /// The servers behind it: `host:port`, `[v6]:port` or `unix:/path`; a session goes on to the next where one refuses
+    /// The servers behind it: `host:port`, `[v6]:port` or `unix:/path`; a session goes on to the next where one refuses or does not answer
     #[arg(value_name = "UPSTREAM", required_unless_present_any = ["control", "config"])]
     pub upstreams: Vec<Addr>,
     #[command(flatten)]
@@ -67,13 +67,13 @@ pub struct RelayArgs {
     /// After one direction has ended, end the session when nothing comes in the other for this long; 0 is never
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "60s", help_heading = "Limits")]
     pub half_close_timeout: Duration,
-    /// Which sockets' bytes are shown: #1 > and #1 < are the client's, #1 >> and #1 << the server's [default: client; both with faults]
+    /// Whose bytes are shown: those of the client's socket, #1 > and #1 <, or those of the server's too, #1 >> and #1 << [default: client; both with faults]
     #[arg(long, value_name = "WHICH", value_enum, help_heading = "Output")]
     pub tap: Option<TapArg>,
-    /// Ask for events without sleeping for this long after bytes have moved: less time to answer, for processor time; 0 is off
+    /// For this long after bytes have moved, ask for more without sleeping: answers come sooner, for processor time; 0 is off
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "0", help_heading = "Socket")]
     pub busy_poll: Duration,
-    /// Copy bytes also where the kernel could move them by itself (splice)
+    /// Copy all bytes, also where the kernel could move them by itself (splice)
     #[arg(long, help_heading = "Socket")]
     pub no_splice: bool,
     #[command(flatten)]
@@ -91,7 +91,7 @@ pub struct RelayArgs {
 pub enum TapArg {
     /// What the client sent, and what it was given
     Client,
-    /// And what the server was given, and what it sent
+    /// Also what the server was given, and what it sent
     Both,
 }
 
