@@ -75,7 +75,7 @@ fn every_command_of_the_binary_is_on_the_page() {
 }
 
 /// Flags that pages name and that are not callbox's, or not yet.
-const OTHERS_FLAGS: [&str; 11] = [
+const OTHERS_FLAGS: [&str; 12] = [
     "--release",
     "--quick",
     "--path",
@@ -86,17 +86,27 @@ const OTHERS_FLAGS: [&str; 11] = [
     "--locked",
     "--help",
     "--broker",
+    "--sh-exec",
     "--chat",
 ];
 
 #[test]
 fn every_flag_that_a_page_names_exists() {
     let flags = command_line_page();
-    let reference = ["exit-codes.md", "events.md", "limits.md", "frames.md", "text.md", "console.md", "explain.md"]
-        .map(|name| format!("docs/reference/{name}"));
-    for path in
-        ["README.md", "README.zh-CN.md", "SECURITY.md", "CHANGELOG.md"].map(str::to_owned).iter().chain(&reference)
-    {
+    let reference = [
+        "exit-codes.md",
+        "events.md",
+        "limits.md",
+        "frames.md",
+        "text.md",
+        "console.md",
+        "explain.md",
+        "faults.md",
+        "control.md",
+    ]
+    .map(|name| format!("docs/reference/{name}"));
+    let others = ["README.md", "README.zh-CN.md", "SECURITY.md", "CHANGELOG.md", "docs/relay.md"].map(str::to_owned);
+    for path in others.iter().chain(&reference) {
         let text = page(path);
         for (at, _) in text.match_indices("--") {
             let rest = &text[at..];
