@@ -18,7 +18,7 @@ use crate::pipe::{Next, Pipe};
 use crate::session::Session;
 
 /// What is received at once for a pipe, at most: it holds [`HELD_BYTES`](crate::pipe::HELD_BYTES).
-pub const BENT_BYTES: usize = 64 * 1024;
+pub const BENT_BYTES: usize = 128 * 1024;
 
 /// Both directions, each with its pipe, and the timer that they share.
 pub(super) struct Bent {
@@ -221,7 +221,7 @@ impl Lane {
             if self.source != Source::Open || !self.pipe.has_room() {
                 return Poll::Pending;
             }
-            match source.poll_at_most_with(cx, self.most, |_, bytes| Bytes::copy_from_slice(bytes)) {
+            match source.poll_chunk(cx, self.most) {
                 Poll::Ready(Ok(Some(bytes))) => {
                     turn += bytes.len();
                     self.most = if bytes.len() == self.most { (self.most * 2).min(BENT_BYTES) } else { BEGIN_BYTES };

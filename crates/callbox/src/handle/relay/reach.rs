@@ -86,6 +86,9 @@ impl Relay {
         } else {
             Edge::far_socket(socket, near.clone())
         };
+        if self.keepalive {
+            edge.owe_keepalive();
+        }
         if self.options.copies {
             edge.never_splice();
         }
@@ -141,8 +144,11 @@ impl Drop for Short<'_> {
 
 /// Waits until the client has gone.
 async fn left(client: &Stream) {
-    while !is_gone(client) {
+    loop {
         sleep(LOOK_AGAIN).await;
+        if is_gone(client) {
+            return;
+        }
     }
 }
 
