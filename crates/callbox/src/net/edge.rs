@@ -63,6 +63,8 @@ pub(crate) struct Edge {
     copies: bool,
     /// The sweep has found it gone.
     lost: AtomicBool,
+    /// Nobody reads here, for there is not yet anybody to read for.
+    waiting: AtomicBool,
     /// Its peer is to be probed where it is silent, and the kernel does not know that yet.
     owes_keepalive: AtomicBool,
     swept: Swept,
@@ -98,6 +100,7 @@ impl Edge {
             lent: false,
             copies: false,
             lost: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
             owes_keepalive: AtomicBool::new(false),
             swept: Swept { bytes: AtomicU64::new(0), waiting: AtomicU32::new(0), moved: AtomicU32::new(UNSEEN) },
             far: OnceLock::new(),
@@ -228,6 +231,15 @@ impl Edge {
             let read = ready!(self.poll_read(cx, &mut scratch[..most]))?;
             Poll::Ready(Ok((read > 0).then(|| take(cx, &scratch[..read]))))
         })
+    }
+
+    /// Says whether nobody reads here, though the peer may be gone.
+    pub(crate) fn set_waiting(&self, waiting: bool) {
+        self.waiting.store(waiting, Relaxed);
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.load(Relaxed)
     }
 
     /// Leaves it to the sweep to have a silent peer probed: that takes four calls, which most sessions never need.
@@ -569,7 +581,8 @@ fn peer_close(role: Role) -> Termination {
     }
 }
 
-fn peer_reset(role: Role) -> Termination {
+/// The end that a reset by the peer is.
+pub(crate) fn peer_reset(role: Role) -> Termination {
     match role {
         Role::Client => Termination::ServerReset,
         Role::Server => Termination::ClientReset,

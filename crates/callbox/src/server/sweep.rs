@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::shared::Shared;
-use crate::net::edge::Edge;
+use crate::net::edge::{Edge, peer_reset};
 use crate::net::sys;
 use crate::termination::Termination;
 
@@ -57,6 +57,9 @@ fn look(edge: &Edge, clock: Duration, limits: Limits) {
     let blocked = edge.is_write_blocked() || far.as_ref().is_some_and(|far| far.is_write_blocked());
     let quiet = edge.quiet_for(clock, waiting(edge) + far.as_ref().map_or(0, |far| waiting(far)));
     let half_closed = far.as_ref().is_some_and(|far| edge.is_half_closed_with(far));
+    if edge.is_waiting() && edge.finds_reset() {
+        edge.session().stop(peer_reset(edge.session().role()));
+    }
     if let (Some(far), Some(idle)) = (&far, limits.keepalive) {
         far.pay_keepalive(idle);
     }

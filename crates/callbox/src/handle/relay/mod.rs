@@ -80,8 +80,7 @@ impl Handler for Relay {
     async fn handle(&self, session: Session, stream: Stream) -> Result<()> {
         // Boxed, so that the many idle sessions do not hold what only connecting needs.
         let (far, _in_use): (Stream, InUse) = match Box::pin(self.reach(&session, &stream)).await {
-            Ok(Some(reached)) => reached,
-            Ok(None) => return Ok(()),
+            Ok(reached) => reached,
             Err(error) => {
                 session.stop(unreached(&error));
                 return Err(error);
