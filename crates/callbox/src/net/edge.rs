@@ -451,8 +451,9 @@ impl Edge {
             return false;
         }
         if self.broken.load(Relaxed) == 0 {
-            let pending = socket2::SockRef::from(&socket).take_error().ok().flatten();
-            self.latch(pending.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into()));
+            // Where both ends of stream have passed, ours first, the socket says the same, with bytes perhaps unread.
+            let Ok(Some(pending)) = socket2::SockRef::from(&socket).take_error() else { return false };
+            self.latch(pending);
         }
         self.lost.store(true, Relaxed);
         true
