@@ -8,14 +8,13 @@ pub mod steer;
 
 use std::ffi::OsString;
 
-use callbox::Handler;
 use callbox::handle::discard::Discard;
 use callbox::handle::echo::Echo;
+use callbox::handle::erased::Erased;
 use callbox::handle::faulty::Faulty;
 use callbox::handle::generate::Generate;
 use callbox::handle::reply::Reply;
 use callbox::net::socket::Effective;
-use callbox::pipe::plan::Faults;
 use callbox::server::{Running, Server, ServerOptions};
 use callbox::text::unescape;
 use callbox::units::Size;
@@ -142,30 +141,21 @@ fn start(
     exec: Option<callbox::handle::exec::Exec>,
     answer: &answer::Plan,
 ) -> Running {
-    let faults = answer.faults();
-    if let Some(exec) = exec {
-        return behind(server, exec, faults);
-    }
-    if args.echo && !args.console.console {
-        return behind(server, Echo, faults);
-    }
-    if args.discard {
-        return behind(server, Discard, faults);
-    }
-    if let Some(size) = args.generate {
-        return behind(server, Generate { size: size.map(|size| size.0) }, faults);
-    }
-    match answer.constant() {
-        // The fast way, where one text answers every chunk.
-        Some(text) => behind(server, Reply::new(text), faults),
-        None => behind(server, answer.handler(), faults),
-    }
-}
-
-/// Starts a handler, behind faults where there are any.
-fn behind(server: Server, handler: impl Handler, faults: Option<Faults>) -> Running {
-    match faults {
-        Some(faults) => server.spawn(Faulty::new(handler, faults)),
+    let handler = match (exec, args.generate) {
+        (Some(exec), _) => Erased::new(exec),
+        // The fast ways, each a server of its own, as long as nothing is in between.
+        (None, None) if answer.faults().is_none() && args.echo && !args.console.console => return server.spawn(Echo),
+        (None, None) if args.echo && !args.console.console => Erased::new(Echo),
+        (None, None) if args.discard => Erased::new(Discard),
+        (None, Some(size)) => Erased::new(Generate { size: size.map(|size| size.0) }),
+        (None, None) => match (answer.constant(), answer.faults()) {
+            (Some(text), None) => return server.spawn(Reply::new(text)),
+            (Some(text), _) => Erased::new(Reply::new(text)),
+            (None, _) => Erased::new(answer.handler()),
+        },
+    };
+    match answer.faults() {
+        Some(faults) => server.spawn(Erased::new(Faulty::new(handler, faults))),
         None => server.spawn(handler),
     }
 }

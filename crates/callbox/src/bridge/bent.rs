@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::half::{BEGIN_BYTES, End, Half};
+use super::half::{BEGIN_BYTES, COPY_BYTES, End, Half};
 use super::{Passage, over};
 use crate::direction::Direction;
 use crate::event::Event;
@@ -18,7 +18,7 @@ use crate::pipe::{Next, Pipe};
 use crate::session::Session;
 
 /// What is received at once for a pipe, at most: it holds [`HELD_BYTES`](crate::pipe::HELD_BYTES).
-pub const BENT_BYTES: usize = 64 * 1024;
+pub const BENT_BYTES: usize = 128 * 1024;
 
 /// Both directions, each with its pipe, and the timer that they share.
 pub(super) struct Bent {
@@ -221,18 +221,78 @@ impl Lane {
             if self.source != Source::Open || !self.pipe.has_room() {
                 return Poll::Pending;
             }
-            match source.poll_at_most_with(cx, self.most, |_, bytes| Bytes::copy_from_slice(bytes)) {
-                Poll::Ready(Ok(Some(bytes))) => {
-                    turn += bytes.len();
-                    self.most = if bytes.len() == self.most { (self.most * 2).min(BENT_BYTES) } else { BEGIN_BYTES };
-                    self.pipe.push(now, bytes);
-                }
-                Poll::Ready(Ok(None)) => {
-                    self.source = Source::Ended;
-                    self.pipe.end(now);
-                }
-                Poll::Ready(Err(_)) => self.source = Source::Broken,
+            let received = match self.pipe.clear_for() {
+                0 => self.receive(cx, now, source),
+                clear => self.pass(cx, now, (source, sink), clear),
+            };
+            match received {
+                Poll::Ready(Ok(Some(read))) => turn += read,
+                Poll::Ready(Ok(None)) => return self.ended(End::SinkBroken),
+                Poll::Ready(Err(())) => {}
                 Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Receives a chunk for the pipe, or how the source has ended; tells how much it was.
+    fn receive(&mut self, cx: &mut Context<'_>, now: Instant, source: &Edge) -> Poll<Result<Option<usize>, ()>> {
+        let most = self.most.min(BENT_BYTES);
+        let received = ready!(source.poll_chunk(cx, most));
+        Poll::Ready(self.judge(now, received.map(|bytes| bytes.map(|bytes| (bytes.len(), Some(bytes)))), most))
+    }
+
+    /// Receives a chunk that no fault concerns and sends it while it is in the thread's buffer; what the receiver does not
+    /// take goes into the pipe. `None` when the receiver is gone.
+    fn pass(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        (source, sink): (&Edge, &Edge),
+        clear: u64,
+    ) -> Poll<Result<Option<usize>, ()>> {
+        let most = self.most.min(usize::try_from(clear).unwrap_or(usize::MAX));
+        let mut gone = false;
+        let received = ready!(source.poll_at_most_with(cx, most, |cx, bytes| {
+            let sent = match sink.poll_write(cx, bytes) {
+                Poll::Ready(Ok(sent)) => sent,
+                Poll::Ready(Err(_)) => {
+                    gone = true;
+                    0
+                }
+                Poll::Pending => 0,
+            };
+            self.pipe.skip(sent as u64);
+            (bytes.len(), (sent < bytes.len()).then(|| Bytes::copy_from_slice(&bytes[sent..])))
+        }));
+        if gone {
+            return Poll::Ready(Ok(None));
+        }
+        Poll::Ready(self.judge(now, received, most))
+    }
+
+    /// Hands on what was received: bytes into the pipe, an end of stream, a failure.
+    fn judge(
+        &mut self,
+        now: Instant,
+        received: std::io::Result<Option<(usize, Option<Bytes>)>>,
+        most: usize,
+    ) -> Result<Option<usize>, ()> {
+        match received {
+            Ok(Some((read, rest))) => {
+                self.most = if read == most { (self.most * 2).min(COPY_BYTES) } else { BEGIN_BYTES };
+                if let Some(rest) = rest {
+                    self.pipe.push(now, rest);
+                }
+                Ok(Some(read))
+            }
+            Ok(None) => {
+                self.source = Source::Ended;
+                self.pipe.end(now);
+                Err(())
+            }
+            Err(_) => {
+                self.source = Source::Broken;
+                Err(())
             }
         }
     }

@@ -5,6 +5,7 @@
 pub mod answer;
 pub mod discard;
 pub mod echo;
+pub mod erased;
 pub mod exec;
 pub mod faulty;
 pub mod generate;

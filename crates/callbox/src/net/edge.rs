@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use rustix::net::{SendFlags, Shutdown};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -17,8 +18,8 @@ use tokio::io::unix::AsyncFd;
 use crate::addr::Addr;
 use crate::direction::{Direction, Role};
 use crate::event::Event;
-use crate::net::io::{Io, is_passing, poll_send, poll_splice_in, poll_splice_out};
-use crate::net::socket::local_addr;
+use crate::net::io::{Io, is_passing, poll_recv_owned, poll_send, poll_splice_in, poll_splice_out};
+use crate::net::socket::{keep_alive, local_addr};
 use crate::net::splice::Conduit;
 use crate::net::sys;
 use crate::report::state;
@@ -62,6 +63,10 @@ pub(crate) struct Edge {
     copies: bool,
     /// The sweep has found it gone.
     lost: AtomicBool,
+    /// Nobody reads here, for there is not yet anybody to read for.
+    waiting: AtomicBool,
+    /// Its peer is to be probed where it is silent, and the kernel does not know that yet.
+    owes_keepalive: AtomicBool,
     swept: Swept,
     /// The other side of a relay's session.
     far: OnceLock<Weak<Edge>>,
@@ -95,6 +100,8 @@ impl Edge {
             lent: false,
             copies: false,
             lost: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
+            owes_keepalive: AtomicBool::new(false),
             swept: Swept { bytes: AtomicU64::new(0), waiting: AtomicU32::new(0), moved: AtomicU32::new(UNSEEN) },
             far: OnceLock::new(),
         }
@@ -226,9 +233,53 @@ impl Edge {
         })
     }
 
+    /// Says whether nobody reads here, though the peer may be gone.
+    pub(crate) fn set_waiting(&self, waiting: bool) {
+        self.waiting.store(waiting, Relaxed);
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.load(Relaxed)
+    }
+
+    /// Leaves it to the sweep to have a silent peer probed: that takes four calls, which most sessions never need.
+    pub(crate) fn owe_keepalive(&self) {
+        self.owes_keepalive.store(true, Relaxed);
+    }
+
+    /// Has a silent peer probed after `idle`, where that is still owed.
+    pub(crate) fn pay_keepalive(&self, idle: Duration) {
+        if self.owes_keepalive.load(Relaxed)
+            && self.owes_keepalive.swap(false, Relaxed)
+            && let Some(socket) = self.descriptor()
+        {
+            // A socket that is gone already needs none.
+            let _ = keep_alive(&socket2::SockRef::from(&socket), idle);
+        }
+    }
+
     /// Has bytes copied also where they could be spliced.
     pub(crate) fn never_splice(&mut self) {
         self.copies = true;
+    }
+
+    /// Receives a chunk of at most `most` bytes to keep; `None` at the end of stream.
+    pub(crate) fn poll_chunk(&self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Option<Bytes>>> {
+        let Io::Socket(socket) = &self.io else {
+            return self.poll_at_most_with(cx, most, |_, bytes| Bytes::copy_from_slice(bytes));
+        };
+        if self.is_read_ended() {
+            return Poll::Ready(Ok(None));
+        }
+        ready!(self.poll_taps(cx));
+        match ready!(poll_recv_owned(socket, cx, most)) {
+            Ok(bytes) if bytes.is_empty() => Poll::Ready(self.inbound_ended().map(|()| None)),
+            Ok(bytes) => {
+                self.observe(self.role.inbound(), &bytes);
+                Poll::Ready(Ok(Some(bytes)))
+            }
+            Err(error) => Poll::Ready(Err(self.latch(error))),
+        }
     }
 
     /// Tells whether bytes may go through here without being looked at.
@@ -400,8 +451,9 @@ impl Edge {
             return false;
         }
         if self.broken.load(Relaxed) == 0 {
-            let pending = socket2::SockRef::from(&socket).take_error().ok().flatten();
-            self.latch(pending.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into()));
+            // Where both ends of stream have passed, ours first, the socket says the same, with bytes perhaps unread.
+            let Ok(Some(pending)) = socket2::SockRef::from(&socket).take_error() else { return false };
+            self.latch(pending);
         }
         self.lost.store(true, Relaxed);
         true
@@ -530,7 +582,8 @@ fn peer_close(role: Role) -> Termination {
     }
 }
 
-fn peer_reset(role: Role) -> Termination {
+/// The end that a reset by the peer is.
+pub(crate) fn peer_reset(role: Role) -> Termination {
     match role {
         Role::Client => Termination::ServerReset,
         Role::Server => Termination::ClientReset,

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
+use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, ioctl_fionread};
 use rustix::net::{RecvFlags, SendFlags};
 use rustix::pipe::{SpliceFlags, splice};
@@ -87,6 +89,28 @@ fn poll_recv(socket: &AsyncFd<OwnedFd>, cx: &mut Context<'_>, buffer: &mut [u8])
             (Ok(Err(error)), _) if error.kind() == io::ErrorKind::Interrupted => {}
             (Ok(result), _) => return Poll::Ready(result),
             (Err(_would_block), _) => {}
+        }
+    }
+}
+
+/// Receives into a buffer of its own, `most` bytes at once; as [`poll_recv`] otherwise. Empty at the end of stream.
+pub(super) fn poll_recv_owned(socket: &AsyncFd<OwnedFd>, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Bytes>> {
+    loop {
+        let mut guard = ready!(socket.poll_read_ready(cx))?;
+        let mut buffer = Vec::with_capacity(most);
+        let mut short = false;
+        let result = guard.try_io(|fd| {
+            rustix::net::recv(fd, spare_capacity(&mut buffer), RecvFlags::empty())?;
+            short = !buffer.is_empty() && buffer.len() < most;
+            if short { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        match result {
+            Err(_would_block) if !short => {}
+            Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(Err(error)) => return Poll::Ready(Err(error)),
+            // A small chunk must not pin a large buffer.
+            _ if buffer.len() < most / 2 => return Poll::Ready(Ok(Bytes::copy_from_slice(&buffer))),
+            _ => return Poll::Ready(Ok(Bytes::from(buffer))),
         }
     }
 }

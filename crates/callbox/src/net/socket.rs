@@ -75,9 +75,7 @@ impl Options {
         let named = |name, result: io::Result<()>| result.map_err(|error| Error::io(name, error));
         named("set nodelay", fd.set_tcp_nodelay(self.nodelay))?;
         if let Some(idle) = self.keepalive {
-            let interval = KEEPALIVE_INTERVAL.min(idle);
-            let keepalive = socket2::TcpKeepalive::new().with_time(idle).with_interval(interval);
-            named("set keepalive", fd.set_tcp_keepalive(&keepalive.with_retries(KEEPALIVE_PROBES)))?;
+            named("set keepalive", keep_alive(&fd, idle))?;
         }
         if self.user_timeout.is_some() {
             #[cfg(target_os = "linux")]
@@ -106,6 +104,13 @@ impl Options {
         }
         Ok(())
     }
+}
+
+/// Has a silent peer probed after `idle`.
+pub(crate) fn keep_alive(socket: &SockRef<'_>, idle: Duration) -> io::Result<()> {
+    let interval = KEEPALIVE_INTERVAL.min(idle);
+    let keepalive = socket2::TcpKeepalive::new().with_time(idle).with_interval(interval);
+    socket.set_tcp_keepalive(&keepalive.with_retries(KEEPALIVE_PROBES))
 }
 
 /// What a socket's options really are, asked of the kernel.

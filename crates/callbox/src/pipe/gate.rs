@@ -115,6 +115,21 @@ impl Gate {
         len
     }
 
+    /// Returns how many of the bytes to come it need not see: nothing changes with them. With the last byte before
+    /// something does, it does, so that one is not among them.
+    pub(super) fn blind_for(&self, open: bool) -> u64 {
+        let (from, to) = self.bytes;
+        let seeing = self.search.is_some() || matches!(self.frames, Frames::Count { .. });
+        match (self.offset < from, self.offset < to) {
+            _ if seeing => 0,
+            (_, false) => u64::MAX,
+            (true, _) => from - self.offset - 1,
+            // Placed, and shut for another reason, which only looking tells.
+            (false, true) if !open => 0,
+            (false, true) => to - self.offset - 1,
+        }
+    }
+
     /// Tells whether it need not see the bytes to come to know that it will never open again.
     pub(super) fn is_over(&self) -> bool {
         self.offset >= self.bytes.1

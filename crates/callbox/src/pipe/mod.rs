@@ -156,6 +156,23 @@ impl Pipe {
         self.ready.went_around(bytes);
     }
 
+    /// Returns how many bytes may be written now without being pushed, for no fault would do anything with them: say so by
+    /// [`skip`](Pipe::skip). Ask [`next`](Pipe::next) before, for time may change it.
+    pub fn clear_for(&self) -> u64 {
+        if self.over.is_some() || self.end || !self.ready.is_idle() {
+            return 0;
+        }
+        self.slots.iter().map(Slot::clear_for).min().unwrap_or(u64::MAX)
+    }
+
+    /// Notes that so many bytes were written without being pushed.
+    pub fn skip(&mut self, bytes: u64) {
+        self.ledger.pushed += bytes;
+        self.ledger.written += bytes;
+        self.ready.went_around(bytes);
+        self.slots.iter_mut().for_each(|slot| slot.skip(bytes));
+    }
+
     /// Tells whether more may be pushed.
     pub fn has_room(&self) -> bool {
         self.held() < HELD_BYTES && self.ready.chunks() < HELD_CHUNKS

@@ -81,6 +81,31 @@ impl Slot {
         self.gate.begin_at(self.gate.offset() + bytes as u64);
     }
 
+    /// Returns how many bytes may go by it unseen now.
+    pub(super) fn clear_for(&self) -> u64 {
+        if self.released {
+            return u64::MAX;
+        }
+        if self.ended || self.stage.held() > 0 {
+            return 0;
+        }
+        let stage = match self.open {
+            true => self.stage.clear_for(self.gate.offset()),
+            false if self.stage.may_be_passed_by() => u64::MAX,
+            false => 0,
+        };
+        stage.min(self.gate.blind_for(self.open))
+    }
+
+    /// Notes that so many bytes went by it unseen that it would have let through.
+    pub(super) fn skip(&mut self, bytes: u64) {
+        let offset = self.gate.offset();
+        if self.open {
+            self.stage.skip(offset, bytes);
+        }
+        self.gate.begin_at(offset + bytes);
+    }
+
     /// Looks at the time, and tells the stage when its conditions begin or cease to hold.
     pub(super) fn look(&mut self, out: &mut Outbox<'_>) {
         let open = self.gate.look(out.at);

@@ -267,3 +267,54 @@ fn a_listener_asks_by_the_same_conditions() {
     assert!(plan(&["cut@1,frame=2"]).check().is_err());
     assert_eq!(framed("line", &["cut@1,frame=2"]).check(), Ok(()));
 }
+
+#[test]
+fn bytes_that_no_fault_concerns_may_go_by_and_nothing_comes_out_otherwise() {
+    let faults = [
+        "cut@17",
+        "limit=13",
+        "discard=5..8",
+        "throttle=1kB/s,from=11",
+        "corrupt=50%,from=3,to=6",
+        "stall@9",
+        "cut@12:reset,from=2",
+    ];
+    for list in faults.iter().map(|fault| vec![*fault]).chain([faults.to_vec(), vec!["discard=0..2", "limit=9"]]) {
+        let outcome = |goes_by: bool| {
+            let plan = plan(&list);
+            let start = Instant::now();
+            let mut pipe = Pipe::new(&plan, 1, Direction::ToServer, start);
+            let (mut out, mut log) = (Vec::new(), Vec::new());
+            for (index, chunk) in (0..24u8).collect::<Vec<_>>().chunks(5).enumerate() {
+                let now = start + Duration::from_millis(10 * index as u64);
+                let mut chunk = chunk;
+                while let Next::Write(bytes) = pipe.next(now) {
+                    let len = bytes.len();
+                    out.extend_from_slice(bytes);
+                    pipe.advance(len);
+                }
+                if goes_by {
+                    let clear = usize::try_from(pipe.clear_for()).unwrap_or(usize::MAX).min(chunk.len());
+                    out.extend_from_slice(&chunk[..clear]);
+                    pipe.skip(clear as u64);
+                    chunk = &chunk[clear..];
+                }
+                pipe.push(now, Bytes::copy_from_slice(chunk));
+            }
+            let later = start + Duration::from_secs(9);
+            let end = loop {
+                match pipe.next(later) {
+                    Next::Write(bytes) => {
+                        let len = bytes.len();
+                        out.extend_from_slice(bytes);
+                        pipe.advance(len);
+                    }
+                    next => break format!("{next:?}"),
+                }
+            };
+            log.extend(pipe.decisions().iter().map(ToString::to_string));
+            (out, end, log)
+        };
+        assert_eq!(outcome(true), outcome(false), "{list:?}");
+    }
+}

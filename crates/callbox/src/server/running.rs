@@ -71,6 +71,7 @@ pub(super) fn start<H: Handler>(
         idle: shared.options.idle_timeout,
         stall: shared.options.write_stall_timeout,
         half_close: shared.options.half_close_timeout,
+        keepalive: shared.options.socket.keepalive,
     };
     let sweeping = tokio::spawn(sweep(Arc::downgrade(&shared), limits));
     Running { shared, addrs, inherited, acceptors, tasks: vec![accepting, sweeping] }

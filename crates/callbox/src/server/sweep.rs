@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::shared::Shared;
-use crate::net::edge::Edge;
+use crate::net::edge::{Edge, peer_reset};
 use crate::net::sys;
 use crate::termination::Termination;
 
@@ -24,11 +24,14 @@ pub(super) struct Limits {
     pub(super) idle: Option<Duration>,
     pub(super) stall: Option<Duration>,
     pub(super) half_close: Option<Duration>,
+    /// After this silence a relay's upstream is probed.
+    pub(super) keepalive: Option<Duration>,
 }
 
 /// Looks at all sessions until the server is gone.
 pub(super) async fn sweep(shared: Weak<Shared>, limits: Limits) {
-    let Some(shortest) = [limits.idle, limits.stall, limits.half_close].into_iter().flatten().min() else {
+    let all = [limits.idle, limits.stall, limits.half_close, limits.keepalive];
+    let Some(shortest) = all.into_iter().flatten().min() else {
         return;
     };
     let period = (shortest / 8).clamp(FINE, COARSE);
@@ -54,6 +57,12 @@ fn look(edge: &Edge, clock: Duration, limits: Limits) {
     let blocked = edge.is_write_blocked() || far.as_ref().is_some_and(|far| far.is_write_blocked());
     let quiet = edge.quiet_for(clock, waiting(edge) + far.as_ref().map_or(0, |far| waiting(far)));
     let half_closed = far.as_ref().is_some_and(|far| edge.is_half_closed_with(far));
+    if edge.is_waiting() && edge.finds_reset() {
+        edge.session().stop(peer_reset(edge.session().role()));
+    }
+    if let (Some(far), Some(idle)) = (&far, limits.keepalive) {
+        far.pay_keepalive(idle);
+    }
     if let Some(far) = &far
         && (half_closed || blocked)
         && (edge.finds_reset() | far.finds_reset())

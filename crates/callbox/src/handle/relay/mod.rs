@@ -25,7 +25,9 @@ use upstreams::{InUse, Upstreams};
 /// How a relay behaves.
 #[derive(Debug, Clone, Default)]
 pub struct RelayOptions {
-    /// How to connect to an upstream; the timeout is that of each of them.
+    /// How to connect to an upstream; the timeout is that of each of them. Where `keepalive` is on, silent upstreams are
+    /// probed as the server's [`socket`](crate::server::ServerOptions::socket) options have it, from a session's second
+    /// second on.
     pub connect: ConnectOptions,
     /// How often to go through the upstreams while none accepts; the client waits meanwhile.
     pub retry: Retry,
@@ -47,6 +49,8 @@ pub struct Relay {
     upstreams: Arc<Upstreams>,
     options: RelayOptions,
     faults: Faults,
+    /// Silent upstreams are to be probed: asked of the kernel only for sessions that last.
+    keepalive: bool,
     /// Sessions that wait for a descriptor.
     short: AtomicUsize,
     mirror: Option<Mirror>,
@@ -54,8 +58,9 @@ pub struct Relay {
 
 impl Relay {
     /// Makes a relay to these upstreams.
-    pub fn new(upstreams: Upstreams, options: RelayOptions, faults: Faults) -> Relay {
-        Relay { upstreams: Arc::new(upstreams), options, faults, short: AtomicUsize::new(0), mirror: None }
+    pub fn new(upstreams: Upstreams, mut options: RelayOptions, faults: Faults) -> Relay {
+        let keepalive = options.connect.socket.keepalive.take().is_some();
+        Relay { upstreams: Arc::new(upstreams), options, faults, keepalive, short: AtomicUsize::new(0), mirror: None }
     }
 
     /// Has the report count what this mirror found; it must be clipped on to the server's observers besides.
@@ -75,8 +80,7 @@ impl Handler for Relay {
     async fn handle(&self, session: Session, stream: Stream) -> Result<()> {
         // Boxed, so that the many idle sessions do not hold what only connecting needs.
         let (far, _in_use): (Stream, InUse) = match Box::pin(self.reach(&session, &stream)).await {
-            Ok(Some(reached)) => reached,
-            Ok(None) => return Ok(()),
+            Ok(reached) => reached,
             Err(error) => {
                 session.stop(unreached(&error));
                 return Err(error);

@@ -19,10 +19,8 @@ use crate::net::edge::Edge;
 use crate::net::retry::Attempts;
 use crate::net::socket::local_addr;
 use crate::net::stream::Stream;
-use crate::net::sys;
 use crate::observers::Observers;
 use crate::proxy_header::{Header, Version};
-use crate::report::state;
 use crate::session::Session;
 
 /// First pause of a session for whose connection the system has no descriptor; doubled each time.
@@ -31,19 +29,16 @@ const SHORT_PAUSE_MIN: Duration = Duration::from_millis(10);
 const SHORT_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// How long such a session waits where connecting has no limit of its own.
 const SHORT_PATIENCE: Duration = Duration::from_secs(5);
-/// Between two looks at a client that waits.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 impl Relay {
-    /// Connects to an upstream, trying again as it was told; `None` when the client has gone meanwhile.
-    pub(super) async fn reach(&self, session: &Session, client: &Stream) -> Result<Option<(Stream, InUse)>> {
-        let trying = self.try_until_spent(session);
-        let (reached, in_use) = tokio::select! {
-            biased;
-            reached = trying => reached?,
-            () = left(client) => return Ok(None),
-        };
-        Ok(Some((self.far_side(session, client, reached)?, in_use)))
+    /// Connects to an upstream, trying again as it was told.
+    pub(super) async fn reach(&self, session: &Session, client: &Stream) -> Result<(Stream, InUse)> {
+        // The sweep looks whether the client is still there: it ends the session of one that has reset.
+        client.edge().set_waiting(true);
+        let reached = self.try_until_spent(session).await;
+        client.edge().set_waiting(false);
+        let (reached, in_use) = reached?;
+        Ok((self.far_side(session, client, reached)?, in_use))
     }
 
     async fn try_until_spent(&self, session: &Session) -> Result<(Registered, InUse)> {
@@ -86,6 +81,9 @@ impl Relay {
         } else {
             Edge::far_socket(socket, near.clone())
         };
+        if self.keepalive {
+            edge.owe_keepalive();
+        }
         if self.options.copies {
             edge.never_splice();
         }
@@ -137,18 +135,6 @@ impl Drop for Short<'_> {
             self.relay.short.fetch_sub(1, Relaxed);
         }
     }
-}
-
-/// Waits until the client has gone.
-async fn left(client: &Stream) {
-    while !is_gone(client) {
-        sleep(LOOK_AGAIN).await;
-    }
-}
-
-/// Tells whether the client's connection is over by a reset: nobody waits any more.
-fn is_gone(client: &Stream) -> bool {
-    client.descriptor().is_some_and(|socket| sys::tcp_state(socket) == state::CLOSE)
 }
 
 /// Connects to the first of the session's candidates that answers.

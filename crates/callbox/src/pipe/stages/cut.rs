@@ -49,6 +49,14 @@ impl Stage for Cut {
         out.bytes(behind);
     }
 
+    fn clear_for(&self, offset: u64) -> u64 {
+        if self.done { 0 } else { self.end.saturating_sub(offset.saturating_add(1)) }
+    }
+
+    fn skip(&mut self, offset: u64, bytes: u64) {
+        self.offset = offset + bytes;
+    }
+
     fn opened(&mut self, offset: u64, out: &mut Outbox<'_>) {
         self.open = true;
         self.offset = offset;

@@ -36,6 +36,11 @@ impl Stage for Discard {
         out.bytes(behind);
     }
 
+    fn clear_for(&self, offset: u64) -> u64 {
+        let place = offset.saturating_sub(self.base.unwrap_or(0));
+        if place >= self.range.end { u64::MAX } else { self.range.start.saturating_sub(place) }
+    }
+
     fn opened(&mut self, offset: u64, _out: &mut Outbox<'_>) {
         if self.relative {
             self.base.get_or_insert(offset);

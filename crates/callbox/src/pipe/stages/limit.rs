@@ -35,6 +35,14 @@ impl Stage for Limit {
         out.bytes(behind);
     }
 
+    fn clear_for(&self, _offset: u64) -> u64 {
+        self.bytes.saturating_sub(self.counted).saturating_sub(1)
+    }
+
+    fn skip(&mut self, _offset: u64, bytes: u64) {
+        self.counted += bytes;
+    }
+
     fn counted(&self) -> u64 {
         self.counted
     }

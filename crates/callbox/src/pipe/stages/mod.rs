@@ -45,6 +45,15 @@ pub(super) trait Stage: Send {
         true
     }
 
+    /// Returns how many bytes from `offset` on it would let through as they are, at once and without a word, while its
+    /// conditions hold.
+    fn clear_for(&self, _offset: u64) -> u64 {
+        0
+    }
+
+    /// Notes that so many bytes from `offset` on came through without being shown, its conditions holding.
+    fn skip(&mut self, _offset: u64, _bytes: u64) {}
+
     /// Takes the last item: an end of stream, or of the session.
     fn last(&mut self, item: Item, out: &mut Outbox<'_>) {
         out.item(item);
