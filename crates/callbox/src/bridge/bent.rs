@@ -20,6 +20,9 @@ use crate::session::Session;
 /// What is received at once for a pipe, at most: it holds [`HELD_BYTES`](crate::pipe::HELD_BYTES).
 pub const BENT_BYTES: usize = 128 * 1024;
 
+/// What one write costs of a turn at least, in bytes: a call for a single byte takes nearly as long as one for a thousand.
+const WRITE_COST: usize = 1024;
+
 /// Both directions, each with its pipe, and the timer that they share.
 pub(super) struct Bent {
     up: Lane,
@@ -38,6 +41,8 @@ struct Lane {
     bends: bool,
     /// What had passed, as the session counts it, when bytes began to go around the pipe.
     around: u64,
+    /// Faults that the pipe is still to be told of, once it knows how many bytes went around it.
+    news: Option<Arc<Plan>>,
     /// How much is received at once.
     most: usize,
     end: Option<End>,
@@ -58,25 +63,37 @@ enum LaneEnd {
 }
 
 impl Bent {
-    pub(super) fn new(plan: &Plan, session: &Session) -> Bent {
-        let lane = |direction| Lane {
-            pipe: Pipe::new(plan, session.id().0, direction, session.started()),
-            direction,
-            source: Source::Open,
-            idle: plan.is_idle_for(session.id().0, direction),
-            bends: false,
-            around: 0,
-            most: BEGIN_BYTES,
-            end: None,
+    /// Makes both lanes; `begins` says that these faults were there from the first.
+    pub(super) fn new(plan: &Arc<Plan>, session: &Session, begins: bool) -> Bent {
+        let number = session.id().0;
+        let none = Plan { seed: plan.seed, framing: plan.framing.clone(), faults: Vec::new() };
+        let lane = |direction| {
+            let at_once = begins && session.meter().bytes(direction) == 0;
+            let known: &Plan = if at_once { plan } else { &none };
+            Lane {
+                pipe: Pipe::new(known, number, direction, session.started()),
+                direction,
+                source: Source::Open,
+                idle: plan.is_idle_for(number, direction),
+                bends: false,
+                around: 0,
+                news: (!at_once).then(|| plan.clone()),
+                most: BEGIN_BYTES,
+                end: None,
+            }
         };
         Bent { up: lane(Direction::ToServer), down: lane(Direction::ToClient), timer: None }
     }
 
     /// Goes over to other faults; what a removed one held goes on at once.
-    pub(super) fn update(&mut self, plan: &Plan, session: &Session) {
+    pub(super) fn update(&mut self, plan: &Arc<Plan>, session: &Session) {
         let now = Instant::now();
         for lane in [&mut self.up, &mut self.down] {
-            lane.pipe.update(now, plan);
+            if lane.bends {
+                lane.pipe.update(now, plan);
+            } else {
+                lane.news = Some(plan.clone());
+            }
             lane.idle = plan.is_idle_for(session.id().0, lane.direction);
         }
     }
@@ -88,29 +105,34 @@ impl Bent {
         (up, down): (&mut Half, &mut Half),
         (client, server): (&Arc<Edge>, &Arc<Edge>),
     ) -> Poll<Passage> {
-        loop {
-            let now = Instant::now();
-            let to_server = self.up.poll(cx, now, (session, up), (client, server));
-            let to_client = self.down.poll(cx, now, (session, down), (server, client));
-            self.tell(session);
-            match (to_server, to_client) {
-                (Poll::Ready(LaneEnd::Reset), _) | (_, Poll::Ready(LaneEnd::Reset)) => {
-                    return Poll::Ready(Passage::Reset);
-                }
-                (Poll::Ready(LaneEnd::Close), _) | (_, Poll::Ready(LaneEnd::Close)) => {
-                    return Poll::Ready(Passage::Closed);
-                }
-                (to_server, to_client) => {
-                    if let Some(passage) = over(end(to_server), end(to_client)) {
-                        return Poll::Ready(passage);
-                    }
-                }
+        let now = Instant::now();
+        let to_server = self.up.poll(cx, now, (session, up), (client, server));
+        let to_client = self.down.poll(cx, now, (session, down), (server, client));
+        self.tell(session);
+        match (to_server, to_client) {
+            (Poll::Ready(LaneEnd::Reset), _) | (_, Poll::Ready(LaneEnd::Reset)) => {
+                return Poll::Ready(Passage::Reset);
             }
-            let due = [&self.up, &self.down].into_iter().filter_map(Lane::due).min();
-            if !self.wait(cx, due) {
-                return Poll::Pending;
+            (Poll::Ready(LaneEnd::Close), _) | (_, Poll::Ready(LaneEnd::Close)) => {
+                return Poll::Ready(Passage::Closed);
+            }
+            (to_server, to_client) => {
+                if let Some(passage) = over(end(to_server), end(to_client)) {
+                    return Poll::Ready(passage);
+                }
             }
         }
+        let due = [&self.up, &self.down].into_iter().filter_map(Lane::due).min();
+        if self.wait(cx, due) {
+            // Time has passed meanwhile. The others have their turn first.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// Tells whether the session ends by time, and not behind a byte: then nobody waits for what was written.
+    pub(super) fn is_over(&self) -> bool {
+        self.up.pipe.is_over() || self.down.pipe.is_over()
     }
 
     /// Tells whether that time has come.
@@ -188,12 +210,15 @@ impl Lane {
             Ok(held) => held,
             Err(end) => return Poll::Ready(Err(end)),
         };
-        let mut passed = session.meter().bytes(self.direction) - self.around;
+        let mut passed = session.meter().bytes(self.direction).saturating_sub(self.around);
         if self.direction == session.role().inbound() {
-            // Counted when it was received, and still to go through.
-            passed -= rest.as_ref().map_or(0, Bytes::len) as u64;
+            // Counted when it was received, and still to go through. (Behind faults in front of these, more may come than that.)
+            passed = passed.saturating_sub(rest.as_ref().map_or(0, Bytes::len) as u64);
         }
         self.pipe.went_around(passed);
+        if let Some(plan) = self.news.take() {
+            self.pipe.update(now, &plan);
+        }
         if let Some(rest) = rest {
             self.pipe.push(now, rest);
         }
@@ -219,8 +244,11 @@ impl Lane {
                 return Poll::Pending;
             }
             if self.source != Source::Open || !self.pipe.has_room() {
+                // Where time does not change that either, somebody has to look whether the sender is still there.
+                source.leave_unread(self.pipe.due().is_none());
                 return Poll::Pending;
             }
+            source.leave_unread(false);
             let received = match self.pipe.clear_for() {
                 0 => self.receive(cx, now, source),
                 clear => self.pass(cx, now, (source, sink), clear),
@@ -303,7 +331,7 @@ impl Lane {
             match self.pipe.next(now) {
                 Next::Write(bytes) => match sink.poll_write(cx, bytes) {
                     Poll::Ready(Ok(written)) => {
-                        *turn += written;
+                        *turn += written.max(WRITE_COST);
                         self.pipe.advance(written);
                     }
                     Poll::Ready(Err(_)) => return Some(LaneEnd::End(End::SinkBroken)),
@@ -317,7 +345,8 @@ impl Lane {
                 Next::Close => return Some(LaneEnd::Close),
                 Next::Reset => return Some(LaneEnd::Reset),
                 Next::Wait(due) => {
-                    let all = due.is_none() && self.source == Source::Broken;
+                    // What is held for ever, and a fault that is only due some day, keep no reset back.
+                    let all = self.source == Source::Broken && (due.is_none() || self.pipe.ledger().held == 0);
                     return all.then_some(LaneEnd::End(End::SourceBroken));
                 }
                 Next::Done => {

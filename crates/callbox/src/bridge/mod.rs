@@ -33,6 +33,9 @@ pub const RESET_PATIENCE: Duration = Duration::from_secs(1);
 /// Between two looks at what is not yet delivered.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
+/// No version of the faults has been looked at.
+const UNKNOWN: u64 = u64::MAX;
+
 /// How a bridge ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -92,8 +95,10 @@ struct Lost {
 /// A reset that waits until what came before it is delivered.
 struct Parting {
     passage: Passage,
-    delivered: Pin<Box<dyn Future<Output = ()> + Send>>,
+    delivered: Delivered,
 }
+
+type Delivered = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<'a> Bridge<'a> {
     pub(crate) fn new(
@@ -103,8 +108,8 @@ impl<'a> Bridge<'a> {
         faults: Option<&'a Faults>,
     ) -> Bridge<'a> {
         let (up, down) = (Half::new(), Half::new());
-        // Not yet any version: the first look makes the pipes.
-        Bridge { session, client, server, faults, up, down, more: None, version: u64::MAX }
+        // The first look makes the pipes.
+        Bridge { session, client, server, faults, up, down, more: None, version: UNKNOWN }
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Passage> {
@@ -115,8 +120,9 @@ impl<'a> Bridge<'a> {
         if let Some(faults) = self.faults
             && faults.version() != self.version
         {
+            let begins = self.version == UNKNOWN;
             self.version = faults.version();
-            self.follow(faults);
+            self.follow(faults, begins);
         }
         let passage = match self.more.as_mut().and_then(|more| more.bent.as_mut()) {
             Some(bent) => {
@@ -166,7 +172,7 @@ impl<'a> Bridge<'a> {
     }
 
     /// Goes over to the faults that count now.
-    fn follow(&mut self, faults: &Faults) {
+    fn follow(&mut self, faults: &Faults, begins: bool) {
         let plan = faults.plan();
         let number = self.session.id().0;
         let bends = |direction| !plan.is_idle_for(number, direction);
@@ -174,7 +180,7 @@ impl<'a> Bridge<'a> {
         match bent {
             Some(bent) => bent.update(&plan, self.session),
             None if bends(Direction::ToServer) || bends(Direction::ToClient) => {
-                let bent = Bent::new(&plan, self.session);
+                let bent = Bent::new(&plan, self.session, begins);
                 self.more.get_or_insert_default().bent = Some(bent);
             }
             None => {}
@@ -183,16 +189,32 @@ impl<'a> Bridge<'a> {
 
     /// Passes a reset on, once what came before it has arrived.
     fn part(&mut self, cx: &mut Context<'_>, passage: Passage) -> Poll<Passage> {
-        let side = match passage {
+        let delivered = match passage {
             Passage::Ended | Passage::Closed => return Poll::Ready(passage),
-            Passage::Reset => {
-                self.session.stop(Termination::Fault);
-                self.client.break_off();
-                self.server.break_off();
-                return Poll::Ready(passage);
-            }
-            Passage::Broken(side) => side,
+            Passage::Reset => self.reset(),
+            Passage::Broken(side) => self.break_other(side),
         };
+        let parting = self.more.get_or_insert_default().parting.insert(Parting { passage, delivered });
+        parting.delivered.as_mut().poll(cx).map(|()| passage)
+    }
+
+    /// Resets both sides, as a fault wants it.
+    fn reset(&self) -> Delivered {
+        let at_once = self.more.as_ref().and_then(|more| more.bent.as_ref()).is_none_or(Bent::is_over);
+        let (session, client, server) = (self.session.clone(), self.client.clone(), self.server.clone());
+        Box::pin(async move {
+            if !at_once {
+                // It comes behind a byte, and a reset overtakes what is not there yet.
+                tokio::join!(delivered(&client), delivered(&server));
+            }
+            session.stop(Termination::Fault);
+            client.break_off();
+            server.break_off();
+        })
+    }
+
+    /// Resets the other side of one that is gone.
+    fn break_other(&self, side: Role) -> Delivered {
         let (gone, other) = match side {
             Role::Client => (self.client, self.server),
             Role::Server => (self.server, self.client),
@@ -203,15 +225,13 @@ impl<'a> Bridge<'a> {
         }
         let waits = self.more.as_ref().is_none_or(|more| more.lost.is_none());
         let other = other.clone();
-        let delivered = Box::pin(async move {
+        Box::pin(async move {
             // Where it was waited for already, the other side takes nothing.
             if waits {
                 delivered(&other).await;
             }
             other.break_off();
-        });
-        let parting = self.more.get_or_insert_default().parting.insert(Parting { passage, delivered });
-        parting.delivered.as_mut().poll(cx).map(|()| passage)
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What nobody sees from outside: which way the bytes take, what is held, and whose turn it is.
 
+mod bent;
 mod turns;
 
 use std::future::poll_fn;

@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep_until};
 
@@ -102,8 +101,7 @@ pub(crate) async fn reach(target: Target<'_>, options: &ConnectOptions) -> Resul
         Target::Named(addr) => Box::pin(connect(addr, options)).await?,
     };
     let Connected { socket, peer, phases } = connected;
-    let socket = sys::register(socket, Interest::READABLE | Interest::WRITABLE)
-        .map_err(|error| Error::io("register", error).at(&peer))?;
+    let socket = sys::register(socket, sys::STREAM).map_err(|error| Error::io("register", error).at(&peer))?;
     Ok(Registered { socket, peer, phases })
 }
 

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rustix::net::{SendFlags, Shutdown};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::addr::Addr;
@@ -63,8 +62,8 @@ pub(crate) struct Edge {
     copies: bool,
     /// The sweep has found it gone.
     lost: AtomicBool,
-    /// Nobody reads here, for there is not yet anybody to read for.
-    waiting: AtomicBool,
+    /// Nobody reads here for now: it waits for the other side, or for somebody to read for. The sweep looks at this.
+    unread: AtomicBool,
     /// Its peer is to be probed where it is silent, and the kernel does not know that yet.
     owes_keepalive: AtomicBool,
     swept: Swept,
@@ -100,7 +99,7 @@ impl Edge {
             lent: false,
             copies: false,
             lost: AtomicBool::new(false),
-            waiting: AtomicBool::new(false),
+            unread: AtomicBool::new(false),
             owes_keepalive: AtomicBool::new(false),
             swept: Swept { bytes: AtomicU64::new(0), waiting: AtomicU32::new(0), moved: AtomicU32::new(UNSEEN) },
             far: OnceLock::new(),
@@ -143,7 +142,7 @@ impl Edge {
 
     /// Takes over a connected socket, which must be non-blocking, on the current runtime.
     pub(crate) fn socket(socket: OwnedFd, session: Session) -> io::Result<Edge> {
-        Ok(Edge::new(Io::Socket(sys::register(socket, Interest::READABLE | Interest::WRITABLE)?), session))
+        Ok(Edge::new(Io::Socket(sys::register(socket, sys::STREAM)?), session))
     }
 
     /// Takes over a connected socket that is registered with the current runtime, for reading and writing.
@@ -174,6 +173,21 @@ impl Edge {
 
     pub(crate) fn is_write_blocked(&self) -> bool {
         self.write_blocked.load(Relaxed)
+    }
+
+    /// Notes whether nobody reads here for now, though no write waits either.
+    pub(crate) fn leave_unread(&self, unread: bool) {
+        self.unread.store(unread, Relaxed);
+    }
+
+    /// Tells whether nobody reads here for now.
+    pub(crate) fn is_left_unread(&self) -> bool {
+        self.unread.load(Relaxed)
+    }
+
+    /// Tells whether our end of stream has been sent.
+    pub(crate) fn is_write_ended(&self) -> bool {
+        self.write_ended.load(Relaxed)
     }
 
     /// Tells whether the connection is gone, so that closing gracefully has no purpose.
@@ -231,15 +245,6 @@ impl Edge {
             let read = ready!(self.poll_read(cx, &mut scratch[..most]))?;
             Poll::Ready(Ok((read > 0).then(|| take(cx, &scratch[..read]))))
         })
-    }
-
-    /// Says whether nobody reads here, though the peer may be gone.
-    pub(crate) fn set_waiting(&self, waiting: bool) {
-        self.waiting.store(waiting, Relaxed);
-    }
-
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.waiting.load(Relaxed)
     }
 
     /// Leaves it to the sweep to have a silent peer probed: that takes four calls, which most sessions never need.
@@ -475,12 +480,12 @@ impl Edge {
         self.reset_on_close();
     }
 
-    /// Tells for how long nothing has moved, by a clock that the sweep keeps; `waiting` is what the peer has not taken.
+    /// Tells for how long nothing has moved, by a clock that the sweep keeps; `bytes` is what has been moved in all, `waiting`
+    /// what the peer has not taken.
     ///
     /// Only the sweep calls this: it compares with what it saw the last time.
-    pub(crate) fn quiet_for(&self, clock: Duration, waiting: usize) -> Duration {
-        let (bytes, waiting) = (self.session.meter().total_bytes(), waiting as u32);
-        let now = clock.as_millis() as u32;
+    pub(crate) fn quiet_for(&self, clock: Duration, bytes: u64, waiting: usize) -> Duration {
+        let (now, waiting) = (clock.as_millis() as u32, waiting as u32);
         let (before, waited) = (self.swept.bytes.swap(bytes, Relaxed), self.swept.waiting.swap(waiting, Relaxed));
         if before != bytes || waited != waiting || self.swept.moved.load(Relaxed) == UNSEEN {
             self.swept.moved.store(now, Relaxed);

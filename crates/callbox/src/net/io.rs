@@ -1,7 +1,7 @@
 //! Where a stream's bytes really go: a socket, or any reader with any writer.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +16,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 use crate::net::splice::{CONDUIT_BYTES, Conduit};
+use crate::net::sys;
 
 /// Never `MORE`: where nothing more follows, the kernel would wait for it.
 const SPLICE_FLAGS: SpliceFlags = SpliceFlags::MOVE.union(SpliceFlags::NONBLOCK);
@@ -69,6 +70,8 @@ impl Io {
 
 /// Receives; a short read takes the readiness with it, which saves the call that would only say "nothing more".
 ///
+/// Where an urgent byte comes next, a read is short though more may be there: then nothing is taken.
+///
 /// The read happens inside `try_io`, so readiness that arrives meanwhile is not cleared. An end of stream is never
 /// cleared by tokio, so it is seen by the next call.
 #[inline(always)]
@@ -78,7 +81,7 @@ fn poll_recv(socket: &AsyncFd<OwnedFd>, cx: &mut Context<'_>, buffer: &mut [u8])
         let mut short = None;
         let result = guard.try_io(|fd| {
             let (read, _) = rustix::net::recv(fd, &mut *buffer, RecvFlags::empty())?;
-            if 0 < read && read < buffer.len() {
+            if 0 < read && read < buffer.len() && !is_at_urgent(socket) {
                 short = Some(read);
                 return Err(io::ErrorKind::WouldBlock.into());
             }
@@ -101,7 +104,7 @@ pub(super) fn poll_recv_owned(socket: &AsyncFd<OwnedFd>, cx: &mut Context<'_>, m
         let mut short = false;
         let result = guard.try_io(|fd| {
             rustix::net::recv(fd, spare_capacity(&mut buffer), RecvFlags::empty())?;
-            short = !buffer.is_empty() && buffer.len() < most;
+            short = !buffer.is_empty() && buffer.len() < most && !is_at_urgent(socket);
             if short { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });
         match result {
@@ -113,6 +116,17 @@ pub(super) fn poll_recv_owned(socket: &AsyncFd<OwnedFd>, cx: &mut Context<'_>, m
             _ => return Poll::Ready(Ok(Bytes::from(buffer))),
         }
     }
+}
+
+/// Tells whether receiving has stopped short of an urgent byte. Only where one has come is the system asked, for that costs a
+/// call.
+fn is_at_urgent(socket: &AsyncFd<OwnedFd>) -> bool {
+    let ask = |fd: &OwnedFd| match sys::is_at_urgent(fd.as_fd()) {
+        true => Ok(()),
+        // The next one will be told of.
+        false => Err(io::ErrorKind::WouldBlock.into()),
+    };
+    socket.try_io(sys::URGENT, ask).is_ok()
 }
 
 pub(super) fn poll_send(socket: &AsyncFd<OwnedFd>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
@@ -183,4 +197,40 @@ pub(super) fn poll_splice_out(
 /// Tells whether trying again later is all there is to do.
 pub(super) fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_there_behind_an_urgent_byte_is_received_without_waiting_for_more() {
+        for (inline, due) in [(false, "abcdef"), (true, "abc!def")] {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+            let client = TcpStream::connect(listener.local_addr().expect("bound")).expect("connects");
+            let (server, _) = listener.accept().expect("accepts");
+            server.set_nonblocking(true).expect("sets");
+            socket2::SockRef::from(&server).set_out_of_band_inline(inline).expect("sets");
+            for (bytes, flags) in [("abc", SendFlags::empty()), ("!", SendFlags::OOB), ("def", SendFlags::empty())] {
+                rustix::net::send(&client, bytes.as_bytes(), flags).expect("sends");
+            }
+            let socket = sys::register(server.into(), sys::STREAM).expect("registers");
+            let io = Io::Socket(socket);
+            let mut received = String::new();
+            while received.len() < due.len() {
+                let mut buffer = [0; 64];
+                let reading = poll_fn(|cx| io.poll_read(cx, &mut buffer));
+                let read = timeout(Duration::from_secs(5), reading).await;
+                let read = read.unwrap_or_else(|_| panic!("nothing behind {received:?}")).expect("reads");
+                received += std::str::from_utf8(&buffer[..read]).expect("letters");
+            }
+            assert_eq!(received, due);
+        }
+    }
 }

@@ -275,7 +275,7 @@ impl Socket {
 
     /// Connects, and leaves the socket registered for reading and writing.
     pub(crate) async fn connect_registered(self, addr: SocketAddr) -> Result<AsyncFd<OwnedFd>> {
-        self.connect_as(addr, Interest::READABLE | Interest::WRITABLE).await
+        self.connect_as(addr, sys::STREAM).await
     }
 
     async fn connect_as(self, addr: SocketAddr, interest: Interest) -> Result<AsyncFd<OwnedFd>> {

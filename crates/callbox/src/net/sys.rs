@@ -118,12 +118,36 @@ pub fn unread_bytes(socket: BorrowedFd<'_>) -> io::Result<usize> {
     queue_length(socket, libc::FIONREAD)
 }
 
+/// Tells whether an urgent byte comes next: receiving has stopped short of it, whatever is there behind it.
+#[cfg(target_os = "linux")]
+pub fn is_at_urgent(socket: BorrowedFd<'_>) -> bool {
+    /// `SIOCATMARK` (asm-generic/sockios.h), which the C library's crate does not name. Where it has another number, nothing
+    /// is told.
+    const AT_MARK: libc::Ioctl = 0x8905;
+    queue_length(socket, AT_MARK).is_ok_and(|at| at > 0)
+}
+
+/// Tells whether an urgent byte comes next; only Linux tells in this form.
+#[cfg(not(target_os = "linux"))]
+pub fn is_at_urgent(_socket: BorrowedFd<'_>) -> bool {
+    false
+}
+
 fn queue_length(socket: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<usize> {
     let mut value: libc::c_int = 0;
-    // SAFETY: both requests write one int through the pointer, which is valid for the call.
+    // SAFETY: all these requests write one int through the pointer, which is valid for the call.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), request, &raw mut value) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(value.max(0) as usize) }
 }
+
+/// That an urgent byte has come.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub const URGENT: Interest = Interest::PRIORITY;
+/// That something has come: here it is not told whether there is an urgent byte.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub const URGENT: Interest = Interest::READABLE;
+/// What a stream's socket is registered for.
+pub const STREAM: Interest = Interest::READABLE.add(Interest::WRITABLE).add(URGENT);
 
 /// Registers a descriptor, which must be non-blocking, with the current runtime.
 ///
@@ -267,6 +291,22 @@ mod tests {
             assert!(std::time::SystemTime::now() < deadline, "1000 bytes arrive on loopback");
         }
         assert!(unacknowledged_bytes(client.as_fd()).expect("asks") <= 1000);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn an_urgent_byte_that_comes_next_is_known() {
+        use rustix::net::{SendFlags, send};
+        let (client, mut server) = pair();
+        assert!(!is_at_urgent(server.as_fd()));
+        send(&client, b"abc", SendFlags::empty()).expect("sends");
+        send(&client, b"!", SendFlags::OOB).expect("sends");
+        send(&client, b"d", SendFlags::empty()).expect("sends");
+        assert!(!is_at_urgent(server.as_fd()));
+        server.read_exact(&mut [0; 3]).expect("reads");
+        assert!(is_at_urgent(server.as_fd()));
+        server.read_exact(&mut [0; 1]).expect("reads");
+        assert!(!is_at_urgent(server.as_fd()));
     }
 
     #[tokio::test]

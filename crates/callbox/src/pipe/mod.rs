@@ -79,8 +79,8 @@ pub use ledger::Ledger;
 /// How many bytes a pipe holds, beyond one push, until there is no room for more: what a fast line has on its way.
 pub const HELD_BYTES: u64 = 256 * 1024;
 
-/// How many chunks a pipe has ready to be written until there is no room for more, so that slices of single bytes cost no
-/// more memory than they must.
+/// How many chunks a pipe holds until there is no room for more, so that single bytes cost no more memory than they
+/// must.
 pub const HELD_CHUNKS: usize = 4096;
 
 /// What is to be done now.
@@ -175,7 +175,8 @@ impl Pipe {
 
     /// Tells whether more may be pushed.
     pub fn has_room(&self) -> bool {
-        self.held() < HELD_BYTES && self.ready.chunks() < HELD_CHUNKS
+        let in_slots = || self.slots.iter().map(Slot::chunks).sum::<usize>();
+        self.held() < HELD_BYTES && self.ready.chunks() + in_slots() < HELD_CHUNKS
     }
 
     /// Takes what was read.
@@ -220,6 +221,11 @@ impl Pipe {
             None => Next::Wait(self.due),
         };
         self.ready.offer().map_or(idle, Next::Write)
+    }
+
+    /// Tells whether the session ends by time: now, and not behind a byte.
+    pub fn is_over(&self) -> bool {
+        self.over.is_some()
     }
 
     /// Returns when the pipe wants to be asked again, whatever [`next`](Pipe::next) says: a session may end by time while

@@ -71,6 +71,11 @@ impl Slot {
         self.stage.held()
     }
 
+    /// Returns in how many chunks it holds them.
+    pub(super) fn chunks(&self) -> usize {
+        self.stage.chunks()
+    }
+
     /// Tells whether bytes may go by it unseen, for it will never act on any.
     pub(super) fn is_over(&self) -> bool {
         self.released || !self.open && !self.ended && self.gate.is_over() && self.stage.may_be_passed_by()

@@ -183,6 +183,16 @@ fn there_is_room_up_to_the_bound() {
     assert_eq!(pipe.next(start), Next::Write(b"\0"));
     pipe.advance(1);
     assert!(pipe.has_room());
+    // Each byte for itself.
+    for spec in ["stall", "latency=1s", "throttle=1B/s", "slice=1/1s", "coalesce=1s"] {
+        let mut pipe = Pipe::new(&plan(&[spec]), 1, Direction::ToServer, start);
+        let mut pushed = 0;
+        while pipe.has_room() {
+            pipe.push(start, chunk.slice(..1));
+            pushed += 1;
+        }
+        assert!((HELD_CHUNKS..HELD_CHUNKS + 3).contains(&pushed), "{spec}: {pushed}");
+    }
 }
 
 #[test]

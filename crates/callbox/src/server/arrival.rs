@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
@@ -56,7 +55,7 @@ pub(super) struct Arrival<H> {
 impl<H: Handler> Arrival<H> {
     /// Waits for the header, on the worker where the session will be; turns away who has none by `deadline`.
     pub(super) async fn after_header(self, socket: OwnedFd, deadline: Instant) {
-        let socket = match sys::register(socket, Interest::READABLE | Interest::WRITABLE) {
+        let socket = match sys::register(socket, sys::STREAM) {
             Ok(socket) => socket,
             Err(error) => return self.shared.unregistered(error),
         };

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
@@ -65,8 +64,7 @@ impl Server {
                 self.observers.emit(|| Event::Refused { peer, reason: Refusal::Denied, message: None });
                 continue;
             }
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            let socket = sys::register(socket, interest).map_err(|error| Error::io("register", error))?;
+            let socket = sys::register(socket, sys::STREAM).map_err(|error| Error::io("register", error))?;
             let (peer, via) = match proxies {
                 Some(proxies) => receive(&socket, peer, proxies).await?,
                 None => (peer, None),

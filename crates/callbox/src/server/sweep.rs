@@ -55,19 +55,23 @@ pub(super) async fn sweep(shared: Weak<Shared>, limits: Limits) {
 fn look(edge: &Edge, clock: Duration, limits: Limits) {
     let far = edge.far();
     let blocked = edge.is_write_blocked() || far.as_ref().is_some_and(|far| far.is_write_blocked());
-    let quiet = edge.quiet_for(clock, waiting(edge) + far.as_ref().map_or(0, |far| waiting(far)));
+    let moved = |edge: &Edge| edge.session().meter().total_bytes();
+    // What a fault has held moves on the far side alone.
+    let bytes = moved(edge) + far.as_ref().map_or(0, |far| moved(far));
+    let quiet = edge.quiet_for(clock, bytes, waiting(edge) + far.as_ref().map_or(0, |far| waiting(far)));
     let half_closed = far.as_ref().is_some_and(|far| edge.is_half_closed_with(far));
-    if edge.is_waiting() && edge.finds_reset() {
+    if far.is_none() && edge.is_left_unread() && edge.finds_reset() {
+        // A client whose upstream is still to be reached.
         edge.session().stop(peer_reset(edge.session().role()));
     }
     if let (Some(far), Some(idle)) = (&far, limits.keepalive) {
         far.pay_keepalive(idle);
     }
     if let Some(far) = &far
-        && (half_closed || blocked)
+        && (half_closed || blocked || edge.is_left_unread() || far.is_left_unread())
         && (edge.finds_reset() | far.finds_reset())
     {
-        // Nobody reads there: one direction has ended, or waits for the other side.
+        // Nobody reads there: one direction has ended, is held by a fault, or waits for the other side.
         edge.session().wake();
     }
     let beyond = |limit: Option<Duration>| limit.is_some_and(|limit| quiet >= limit);

@@ -4,6 +4,8 @@
 mod bridged;
 /// What must hold, whatever the streams are.
 mod cases;
+/// With faults, on real sockets.
+mod faulted;
 /// The same for the handler, between a real server and a real client: reports, taps, limits.
 mod relayed;
 /// Long silences, with the clock paused.

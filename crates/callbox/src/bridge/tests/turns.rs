@@ -13,8 +13,10 @@ use super::{CONDUIT_BYTES, COPY_BYTES, TURN_BYTES};
 use crate::addr::Addr;
 use crate::bridge::bridge;
 use crate::direction::Role;
+use crate::frame::Framing;
 use crate::net::stream::Stream;
 use crate::observers::Observers;
+use crate::pipe::plan::{Faults, Plan};
 use crate::report::SessionId;
 use crate::session::Session;
 
@@ -44,7 +46,7 @@ impl AsyncWrite for Endless {
 }
 
 /// Bridges two endless streams, both ways; returns the counts of what was passed on.
-fn endless() -> [Arc<AtomicUsize>; 2] {
+fn endless(faults: Option<Faults>) -> [Arc<AtomicUsize>; 2] {
     let counts = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
     let stream = |role, count: &Arc<AtomicUsize>| {
         let session = Session::new(SessionId(1), role, Addr::Memory, Observers::none());
@@ -53,7 +55,7 @@ fn endless() -> [Arc<AtomicUsize>; 2] {
     let (near, far) = (stream(Role::Server, &counts[0]), stream(Role::Client, &counts[1]));
     tokio::spawn(async move {
         let session = near.session().clone();
-        bridge(&session, &near, &far, None).await
+        bridge(&session, &near, &far, faults.as_ref()).await
     });
     counts
 }
@@ -83,7 +85,19 @@ fn assert_fair(counts: &[usize]) {
 
 #[tokio::test]
 async fn who_is_never_done_gives_the_others_their_turn() {
-    let bridges: Vec<_> = (0..5).map(|_| endless()).collect();
+    let bridges = (0..5).map(|_| endless(None)).collect();
+    assert_fair(&watched(bridges, TURN_BYTES + COPY_BYTES).await);
+}
+
+#[tokio::test]
+async fn many_small_writes_are_a_turn_too() {
+    let plan = Plan { seed: 1, framing: Framing::none(), faults: super::bent::clipped(1, &["slice=1"]) };
+    let bridges = (0..3).map(|_| endless(Some(Faults::new(plan.clone())))).collect();
+    assert_fair(&watched(bridges, 1000).await);
+}
+
+/// Returns what was passed on in fifty turns; each carries something, and no more than `most`.
+async fn watched(bridges: Vec<[Arc<AtomicUsize>; 2]>, most: usize) -> Vec<usize> {
     let counts = move || bridges.iter().flatten().map(|count| count.load(Relaxed)).collect::<Vec<_>>();
     // A task like the bridges: the test's own future has a turn after many of theirs only.
     let watching = tokio::spawn(async move {
@@ -93,13 +107,13 @@ async fn who_is_never_done_gives_the_others_their_turn() {
             let now = counts();
             for (now, before) in now.iter().zip(&before) {
                 let carried = now - before;
-                assert!(carried > 0 && carried <= TURN_BYTES + COPY_BYTES, "{carried} bytes in a turn");
+                assert!(carried > 0 && carried <= most, "{carried} bytes in a turn");
             }
             before = now;
         }
         before
     });
-    assert_fair(&watching.await.expect("no panic"));
+    watching.await.expect("no panic")
 }
 
 #[tokio::test]

@@ -2,9 +2,10 @@
 
 pub mod mirror;
 mod reach;
+mod reserve;
 pub mod upstreams;
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -20,7 +21,10 @@ use crate::proxy_header::Version;
 use crate::session::Session;
 use crate::termination::Termination;
 use mirror::Mirror;
+use reserve::RESERVE;
 use upstreams::{InUse, Upstreams};
+
+pub use reserve::KEPT_BACK;
 
 /// How a relay behaves.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +63,7 @@ pub struct Relay {
 impl Relay {
     /// Makes a relay to these upstreams.
     pub fn new(upstreams: Upstreams, mut options: RelayOptions, faults: Faults) -> Relay {
+        RESERVE.fill();
         let keepalive = options.connect.socket.keepalive.take().is_some();
         Relay { upstreams: Arc::new(upstreams), options, faults, keepalive, short: AtomicUsize::new(0), mirror: None }
     }
@@ -89,7 +94,11 @@ impl Handler for Relay {
         stream.edge().join(far.edge());
         let mut bridge = Bridge::new(&session, stream.edge(), far.edge(), Some(&self.faults));
         match poll_fn(|cx| bridge.poll(cx)).await {
-            Passage::Closed => session.stop(Termination::Fault),
+            Passage::Closed => {
+                session.stop(Termination::Fault);
+                // Whoever conducts the session bids both sides farewell, and then drops this.
+                pending().await
+            }
             Passage::Ended | Passage::Broken(_) | Passage::Reset => {}
         }
         Ok(())
@@ -103,7 +112,8 @@ impl Handler for Relay {
     }
 
     fn is_short(&self) -> bool {
-        self.short.load(Relaxed) > 0
+        // In this order: nothing is kept back while somebody waits for it.
+        self.short.load(Relaxed) > 0 || !RESERVE.fill()
     }
 }
 

@@ -9,6 +9,7 @@ use rustix::net::SendFlags;
 use tokio::time::{Instant, sleep};
 
 use super::Relay;
+use super::reserve::RESERVE;
 use super::upstreams::{Change, InUse, Upstreams};
 use crate::addr::Addr;
 use crate::direction::Role;
@@ -34,9 +35,9 @@ impl Relay {
     /// Connects to an upstream, trying again as it was told.
     pub(super) async fn reach(&self, session: &Session, client: &Stream) -> Result<(Stream, InUse)> {
         // The sweep looks whether the client is still there: it ends the session of one that has reset.
-        client.edge().set_waiting(true);
+        client.edge().leave_unread(true);
         let reached = self.try_until_spent(session).await;
-        client.edge().set_waiting(false);
+        client.edge().leave_unread(false);
         let (reached, in_use) = reached?;
         Ok((self.far_side(session, client, reached)?, in_use))
     }
@@ -50,8 +51,17 @@ impl Relay {
                 Err(error) => error,
             };
             let pause = match error.kind() {
-                Kind::Exhausted => short.pause(),
-                kind => attempts.failed(kind),
+                Kind::Exhausted => {
+                    let pause = short.pause();
+                    if RESERVE.give_up_one() {
+                        continue;
+                    }
+                    pause
+                }
+                kind => {
+                    short.is_over();
+                    attempts.failed(kind)
+                }
             };
             let Some(pause) = pause else {
                 return Err(error);
@@ -129,11 +139,19 @@ impl<'a> Short<'a> {
     }
 }
 
-impl Drop for Short<'_> {
-    fn drop(&mut self) {
-        if self.since.is_some() {
+impl Short<'_> {
+    /// It had a descriptor, whatever came of it: others may be accepted again.
+    fn is_over(&mut self) {
+        if self.since.take().is_some() {
             self.relay.short.fetch_sub(1, Relaxed);
         }
+        self.pause = SHORT_PAUSE_MIN;
+    }
+}
+
+impl Drop for Short<'_> {
+    fn drop(&mut self) {
+        self.is_over();
     }
 }
 
@@ -183,7 +201,10 @@ fn none_answered(mut failures: Vec<Error>) -> Error {
     if failures.len() == 1 {
         return failures.remove(0);
     }
-    let kind = failures.iter().map(Error::kind).find(|kind| *kind != Kind::TimedOut).unwrap_or(Kind::TimedOut);
+    let kinds = || failures.iter().map(Error::kind);
+    // What this machine lacks for a moment comes first: with it one of them might have answered.
+    let short = kinds().find(|kind| *kind == Kind::Exhausted);
+    let kind = short.or_else(|| kinds().find(|kind| *kind != Kind::TimedOut)).unwrap_or(Kind::TimedOut);
     let list: Vec<String> = failures.iter().map(Error::to_string).collect();
     Error::new("connect", kind, format!("no upstream answered ({})", list.join("; "))).with_attempts(failures)
 }
@@ -197,8 +218,11 @@ mod tests {
     use crate::addr::Addr;
     use crate::bus::{Bus, Interest};
     use crate::error::Kind;
+    use crate::handle::Handler;
+    use crate::handle::relay::RelayOptions;
     use crate::handle::relay::upstreams::{Balance, REST_MIN};
     use crate::net::socket::Socket;
+    use crate::pipe::plan::Faults;
 
     /// Bound but not listening: the port is ours, so nobody else can answer.
     fn refusing() -> (Socket, Addr) {
@@ -255,6 +279,31 @@ mod tests {
         let alone = Upstreams::new(vec![first.clone()], Balance::First);
         let error = reach_any(&alone, &options, &observers).await.expect_err("nobody listens");
         assert_eq!(error.to_string(), format!("connect {first}: connection refused"));
+    }
+
+    #[test]
+    fn what_this_machine_lacks_comes_before_what_upstreams_say() {
+        let failures =
+            [Kind::TimedOut, Kind::Refused, Kind::Exhausted].map(|kind| Error::new("connect", kind, "not now"));
+        assert_eq!(none_answered(failures.to_vec()).kind(), Kind::Exhausted);
+        assert_eq!(none_answered(failures[..2].to_vec()).kind(), Kind::Refused);
+    }
+
+    #[test]
+    fn who_has_had_a_descriptor_keeps_nobody_from_being_accepted() {
+        let upstreams = Upstreams::new(vec![Addr::default_address()], Balance::First);
+        let relay = Relay::new(upstreams, RelayOptions::default(), Faults::none());
+        let mut short = Short::new(&relay);
+        for _ in 0..2 {
+            assert_eq!(short.pause(), Some(SHORT_PAUSE_MIN));
+            assert_eq!(short.pause(), Some(SHORT_PAUSE_MIN * 2));
+            assert!(relay.is_short());
+            short.is_over();
+            assert!(!relay.is_short());
+        }
+        let _ = short.pause();
+        drop(short);
+        assert!(!relay.is_short());
     }
 
     #[tokio::test]

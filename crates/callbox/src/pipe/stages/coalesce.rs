@@ -79,4 +79,8 @@ impl Stage for Coalesce {
     fn held(&self) -> usize {
         self.held
     }
+
+    fn chunks(&self) -> usize {
+        self.parts.len()
+    }
 }

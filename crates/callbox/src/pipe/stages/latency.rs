@@ -90,4 +90,8 @@ impl Stage for Latency {
     fn held(&self) -> usize {
         self.held
     }
+
+    fn chunks(&self) -> usize {
+        self.queue.len()
+    }
 }

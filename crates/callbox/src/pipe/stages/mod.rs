@@ -88,6 +88,11 @@ pub(super) trait Stage: Send {
     fn held(&self) -> usize {
         0
     }
+
+    /// Returns in how many chunks it holds them, where it keeps them apart.
+    fn chunks(&self) -> usize {
+        0
+    }
 }
 
 /// What a stage is made with, beside its fault.

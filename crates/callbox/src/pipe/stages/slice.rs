@@ -101,4 +101,8 @@ impl Stage for Slice {
     fn held(&self) -> usize {
         self.held
     }
+
+    fn chunks(&self) -> usize {
+        self.queue.len()
+    }
 }

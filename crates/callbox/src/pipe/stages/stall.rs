@@ -51,4 +51,8 @@ impl Stage for Stall {
     fn held(&self) -> usize {
         self.held
     }
+
+    fn chunks(&self) -> usize {
+        self.queue.len()
+    }
 }

@@ -110,4 +110,8 @@ impl Stage for Throttle {
     fn held(&self) -> usize {
         self.held
     }
+
+    fn chunks(&self) -> usize {
+        self.queue.len()
+    }
 }
