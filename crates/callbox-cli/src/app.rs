@@ -1,10 +1,12 @@
 //! What every command stands on: the event thread, who observes, and how a run ends.
 
 use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 
 use callbox::bus::{Bus, Interest};
 use callbox::direction::Direction;
+use callbox::error::Error;
 use callbox::event::Event;
 use callbox::frame::Framing;
 use callbox::frames::{Cut, Ends};
@@ -119,6 +121,22 @@ impl App {
         if !self.output.quiet && !self.output.json {
             self.bus.emit(tokio::time::Instant::now(), Event::Notice { message: message.into() });
         }
+    }
+
+    /// Says with which seed the same would be drawn again: to programs too.
+    pub fn drew(&self, seed: u64) {
+        let message = format!("seed {seed}: --seed {seed} draws the same again");
+        self.bus.emit(tokio::time::Instant::now(), Event::Notice { message });
+    }
+
+    /// Says what failed while the run goes on.
+    pub fn failed(&self, error: Error) {
+        self.bus.emit(tokio::time::Instant::now(), Event::Failed { session: None, error: Arc::new(error) });
+    }
+
+    /// Says where callbox can be steered.
+    pub fn steered_at(&self, address: SocketAddr) {
+        self.bus.emit(tokio::time::Instant::now(), Event::Control { address: address.into() });
     }
 
     /// Keeps a console open until the last line is shown.

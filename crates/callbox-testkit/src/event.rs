@@ -48,6 +48,7 @@ const FIELDS: &[(&str, &[(&str, Kind)])] = &[
     ("notice", &[("message", Kind::Text)]),
     // And a relay what its upstreams, its faults and its mirror do.
     ("upstream", &[("address", Kind::Text), ("state", Kind::Text)]),
+    ("control", &[("address", Kind::Text)]),
     ("fault", &[("session", Kind::Count), ("fault", Kind::Text), ("offset", Kind::Count), ("what", Kind::Text)]),
     ("mirror", &[("session", Kind::Count), ("outcome", Kind::Text)]),
     (

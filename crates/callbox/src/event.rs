@@ -27,6 +27,11 @@ pub enum Event {
         /// The bound address, with the real port.
         address: Addr,
     },
+    /// What listens and connects can be steered over HTTP. Emitted by whoever serves that.
+    Control {
+        /// The bound address, with the real port.
+        address: Addr,
+    },
     /// A connection is there. Emitted by the opener.
     Connected {
         /// Its number.

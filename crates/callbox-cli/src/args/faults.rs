@@ -78,7 +78,7 @@ impl FaultArgs {
 }
 
 /// Returns a name that no other fault has.
-fn free_name(taken: &[(String, Fault)], name: &str) -> String {
+pub fn free_name(taken: &[(String, Fault)], name: &str) -> String {
     let is_free = |name: &String| taken.iter().all(|(taken, _)| taken != name);
     let numbered = (2_u32..).map(|number| format!("{name}-{number}"));
     std::iter::once(name.to_owned()).chain(numbered).find(is_free).unwrap_or_default()

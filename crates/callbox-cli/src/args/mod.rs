@@ -14,7 +14,7 @@ mod values;
 
 pub use address::{AddressArgs, FamilyArgs};
 pub use console::ConsoleArgs;
-pub use faults::FaultArgs;
+pub use faults::{FaultArgs, free_name};
 pub use output::{Color, OutputArgs};
 pub use proxy::ProxyArgs;
 pub use sends::{Ready, Sends};

@@ -131,7 +131,7 @@ pub async fn run(
         Err(error) => return (Err(Failure::local("open the console", &error)), report(&session)),
     };
     if args.text.seed.is_none() && (plan.draws_randomness() || plan.faults.is_some()) {
-        app.say(format!("seed {}: --seed {} draws the same again", plan.seed, plan.seed));
+        app.drew(plan.seed);
     }
     let (stream, bending) = match &plan.faults {
         Some(faults) => {

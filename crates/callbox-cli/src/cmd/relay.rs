@@ -56,10 +56,10 @@ pub struct RelayArgs {
     #[command(flatten)]
     pub faults: FaultArgs,
     /// Steer relays and their faults over HTTP on this loopback address: toxiproxy's API, and /v1/
-    #[arg(long, value_name = "ADDR", help_heading = "Steering")]
+    #[arg(long, value_name = "ADDR", conflicts_with_all = ["once", "sessions"], help_heading = "Steering")]
     pub control: Option<Addr>,
     /// Start the relays of a file: TOML, or JSON as toxiproxy has it
-    #[arg(long, value_name = "FILE", help_heading = "Steering")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["once", "sessions"], help_heading = "Steering")]
     pub config: Option<PathBuf>,
     /// Let --control make listeners that other machines can reach
     #[arg(long, requires = "control", help_heading = "Steering")]
@@ -113,8 +113,9 @@ pub fn run(args: &RelayArgs, output: &OutputArgs) -> Result<u8, Failure> {
     super::run_on_main(async {
         let mut signals = Signals::listen().map_err(|error| Failure::local("listen to signals", &error))?;
         let app = App::start(output, Purpose::Server, watched(args, framing.clone()))?;
-        if drawn && (faults.is_some() || args.config.is_some() || args.control.is_some()) {
-            app.say(format!("seed {seed}: --seed {seed} draws the same again"));
+        let many = args.control.is_some() || args.config.is_some();
+        if drawn && !many && faults.is_some() {
+            app.drew(seed);
         }
         let (result, report) = match (&args.control, &args.config, &args.listen) {
             (None, None, Some(listen)) => single::relay(args, listen, faults, &app, &mut signals).await,

@@ -16,33 +16,25 @@ use std::fmt::Write;
 
 use callbox::pipe::fault::Fault;
 use serde::Deserialize;
+use toml::Spanned;
 
-use super::{name_of, parse_fault, toml};
+use super::{name_of, parse_fault, read_toml, wrong_at};
 use crate::exit::Failure;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    fault: Vec<Entry>,
-}
-
-/// A fault, how it is written, and its name where it has one.
-#[derive(Deserialize)]
-#[serde(try_from = "Table")]
-struct Entry {
-    name: Option<String>,
-    spec: String,
-    fault: Fault,
+    fault: Vec<Spanned<Table>>,
 }
 
 /// A table as it stands in the file; the keys are those of a fault's text.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
-    name: Option<String>,
-    spec: Option<String>,
-    kind: Option<String>,
+    name: Option<Spanned<String>>,
+    spec: Option<Spanned<String>>,
+    kind: Option<Spanned<String>>,
     value: Option<Scalar>,
     at: Option<Scalar>,
     direction: Option<Scalar>,
@@ -58,7 +50,7 @@ struct Table {
 
 /// A value; numbers need no quotes.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a text or a number is wanted here")]
 enum Scalar {
     Text(String),
     Whole(i64),
@@ -72,16 +64,6 @@ impl Scalar {
             Scalar::Whole(number) => number.to_string(),
             Scalar::Fraction(number) => number.to_string(),
         }
-    }
-}
-
-impl TryFrom<Table> for Entry {
-    type Error = String;
-
-    fn try_from(table: Table) -> Result<Entry, String> {
-        let spec = table.spec()?;
-        let fault = parse_fault(&spec).map_err(|invalid| invalid.to_string())?;
-        Ok(Entry { name: table.name.filter(|name| !name.is_empty()), spec, fault })
     }
 }
 
@@ -101,8 +83,8 @@ impl Table {
         ];
         let is_keyed = self.value.is_some() || self.at.is_some() || keys.iter().any(|(_, value)| value.is_some());
         let mut text = match (&self.spec, &self.kind) {
-            (Some(spec), None) if !is_keyed => return Ok(spec.clone()),
-            (None, Some(kind)) => kind.clone(),
+            (Some(spec), None) if !is_keyed => return Ok(spec.get_ref().clone()),
+            (None, Some(kind)) => kind.get_ref().clone(),
             (Some(_), _) => return Err("`spec` says all of it: no other key but `name` goes with it".into()),
             (None, None) => return Err("a fault needs `spec` or `kind`".into()),
         };
@@ -122,14 +104,24 @@ impl Table {
 }
 
 pub(super) fn from_toml(file: &str, text: &str) -> Result<Vec<(String, Fault)>, Failure> {
-    let read: File = toml(file, text)?;
+    let read: File = read_toml(file, text)?;
     let mut faults: Vec<(String, Fault)> = Vec::new();
-    for (index, entry) in read.fault.into_iter().enumerate() {
-        let name = entry.name.unwrap_or_else(|| name_of(&entry.spec, index + 1));
+    for (index, table) in read.fault.into_iter().enumerate() {
+        let whole = table.span().start;
+        let table = table.into_inner();
+        let spec = table.spec().map_err(|problem| wrong_at(file, text, whole, &problem))?;
+        let fault = parse_fault(&spec).map_err(|invalid| {
+            let written = table.spec.as_ref().or(table.kind.as_ref()).map_or(whole, |written| written.span().start);
+            wrong_at(file, text, written, &invalid.to_string())
+        })?;
+        let given = table.name.filter(|name| !name.get_ref().is_empty());
+        let at = given.as_ref().map_or(whole, |name| name.span().start);
+        let name = given.map_or_else(|| name_of(&spec, index + 1), Spanned::into_inner);
         if faults.iter().any(|(other, _)| *other == name) {
-            return Err(Failure::usage(format!("{file}: two faults are called {}", callbox::text::safe(&name))));
+            let problem = format!("two faults are called {}", callbox::text::safe(&name));
+            return Err(wrong_at(file, text, at, &problem));
         }
-        faults.push((name, entry.fault));
+        faults.push((name, fault));
     }
     Ok(faults)
 }

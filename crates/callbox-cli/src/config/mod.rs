@@ -62,13 +62,17 @@ fn is_json(file: &str, text: &str) -> bool {
 }
 
 /// Reads TOML.
-fn toml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Failure> {
-    toml::from_str(text).map_err(|error| {
-        let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        wrong(file, line, column, error.message())
-    })
+fn read_toml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Failure> {
+    toml::from_str(text)
+        .map_err(|error| wrong_at(file, text, error.span().map_or(0, |span| span.start), error.message()))
+}
+
+/// Says what is wrong at a byte of a text.
+fn wrong_at(file: &str, text: &str, at: usize, problem: &str) -> Failure {
+    let before = &text[..at.min(text.len())];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    wrong(file, line, column, problem)
 }
 
 fn wrong(file: &str, line: usize, column: usize, problem: &str) -> Failure {

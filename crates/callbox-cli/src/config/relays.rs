@@ -9,8 +9,9 @@ use callbox::pipe::fault::Fault;
 use callbox::{Addr, Invalid};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use toml::Spanned;
 
-use super::{name_of, parse_fault, toml, wrong};
+use super::{name_of, parse_fault, read_toml, wrong, wrong_at};
 use crate::control::fleet::Given;
 use crate::exit::Failure;
 
@@ -26,7 +27,7 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Relay {
-    name: Name,
+    name: Spanned<Name>,
     listen: Place,
     upstream: Places,
     #[serde(default)]
@@ -156,15 +157,23 @@ fn parsed<T: FromStr<Err: fmt::Display>, E: de::Error>(text: &str) -> Result<T, 
 }
 
 pub(super) fn from_toml(file: &str, text: &str) -> Result<Vec<Given>, Failure> {
-    let read: File = toml(file, text)?;
+    let read: File = read_toml(file, text)?;
+    let mut names = HashSet::new();
+    if let Some(twice) = read.relay.iter().find(|relay| !names.insert(&*relay.name.get_ref().0)) {
+        return Err(wrong_at(file, text, twice.name.span().start, &two(&twice.name.get_ref().0)));
+    }
     let given = |relay: Relay| Given {
-        name: relay.name.0,
+        name: relay.name.into_inner().0,
         listen: relay.listen.0,
         upstreams: relay.upstream.0,
         faults: named(relay.fault),
         enabled: relay.enabled,
     };
-    unique(file, read.relay.into_iter().map(given).collect())
+    Ok(read.relay.into_iter().map(given).collect())
+}
+
+fn two(name: &str) -> String {
+    format!("two relays are called {}", callbox::text::safe(name))
 }
 
 pub(super) fn from_json(file: &str, text: &str) -> Result<Vec<Given>, Failure> {
@@ -181,20 +190,14 @@ pub(super) fn from_json(file: &str, text: &str) -> Result<Vec<Given>, Failure> {
         faults: Vec::new(),
         enabled: proxy.enabled.unwrap_or(true),
     };
-    unique(file, proxies.into_iter().map(given).collect())
+    // Where they are is not known any more.
+    let mut names = HashSet::new();
+    if let Some(twice) = proxies.iter().find(|proxy| !names.insert(&*proxy.name.0)) {
+        return Err(Failure::usage(format!("{file}: {}", two(&twice.name.0))));
+    }
+    Ok(proxies.into_iter().map(given).collect())
 }
 
 fn named(specs: Vec<Spec>) -> Vec<(String, Fault)> {
     specs.into_iter().enumerate().map(|(index, Spec(text, fault))| (name_of(&text, index + 1), fault)).collect()
-}
-
-/// Refuses a name that is there twice.
-fn unique(file: &str, relays: Vec<Given>) -> Result<Vec<Given>, Failure> {
-    let mut names = HashSet::new();
-    match relays.iter().find(|relay| !names.insert(relay.name.as_str())) {
-        Some(twice) => {
-            Err(Failure::usage(format!("{file}: two relays are called {}", callbox::text::safe(&twice.name))))
-        }
-        None => Ok(relays),
-    }
 }

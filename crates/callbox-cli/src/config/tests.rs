@@ -86,9 +86,11 @@ fn an_error_names_its_place() {
 #[test]
 fn no_two_have_the_same_name() {
     let twice = "[[relay]]\nname = \"a\"\nlisten = \":1\"\nupstream = \"a:1\"\n".repeat(2);
-    assert_eq!(message(relays("r.toml", &twice)), "r.toml: two relays are called a");
+    assert_eq!(message(relays("r.toml", &twice)), "r.toml:6:8: two relays are called a");
+    let twice = r#"[{"name": "a", "upstream": "a:1"}, {"name": "a", "upstream": "a:2"}]"#;
+    assert_eq!(message(relays("r.json", twice)), "r.json: two relays are called a");
     let twice = "[[fault]]\nname = \"a\"\nspec = \"stall\"\n".repeat(2);
-    assert_eq!(message(faults("f.toml", &twice)), "f.toml: two faults are called a");
+    assert_eq!(message(faults("f.toml", &twice)), "f.toml:5:8: two faults are called a");
 }
 
 #[test]
@@ -124,6 +126,16 @@ fn what_is_wrong_with_a_fault_is_said() {
     for (text, expected) in cases {
         let said = message(faults("f.toml", text));
         assert!(said.starts_with("f.toml:") && said.contains(expected), "{text}\n{said}");
+    }
+    let placed = [
+        ("[[fault]]\nname = \"a\"\nspec = \"cut@12:x\"", "f.toml:3:8: invalid fault"),
+        ("[[fault]]\nspec = \"stall\"\n\n[[fault]]\np = \"x\"\nkind = \"stall\"", "f.toml:6:8: invalid fault"),
+        ("[[fault]]\nspec = \"stall\"\n\n[[fault]]\nvalue = 1", "f.toml:4:1: a fault needs"),
+        ("[[fault]]\nkind = \"stall\"\nfrom = true", "f.toml:3:8: a text or a number is wanted here"),
+    ];
+    for (text, expected) in placed {
+        let said = message(faults("f.toml", text));
+        assert!(said.starts_with(expected), "{text}\n{said}");
     }
 }
 

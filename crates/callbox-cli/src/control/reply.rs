@@ -1,5 +1,6 @@
 //! What the control API answers: a status, a type, a body.
 
+use callbox::Error;
 use serde::Serialize;
 
 use crate::exit::{self, Failure};
@@ -56,18 +57,33 @@ fn to_json(value: &impl Serialize) -> String {
 }
 
 /// Why something asked for is not done: toxiproxy's `{"error": ..., "status": ...}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Refused {
     /// Why, in a line.
     pub error: String,
     /// The HTTP status.
     pub status: u16,
+    /// The library's error below, for who reads no HTTP.
+    #[serde(skip)]
+    cause: Option<Box<Error>>,
+}
+
+impl PartialEq for Refused {
+    fn eq(&self, other: &Refused) -> bool {
+        (&self.error, self.status) == (&other.error, other.status)
+    }
 }
 
 impl Refused {
     /// Makes one.
     pub fn new(status: u16, error: impl Into<String>) -> Refused {
-        Refused { error: error.into(), status }
+        Refused { error: error.into(), status, cause: None }
+    }
+
+    /// Adds the library's error.
+    #[must_use]
+    pub fn because(self, error: Error) -> Refused {
+        Refused { cause: Some(Box::new(error)), ..self }
     }
 
     /// What was sent cannot be read.
@@ -82,6 +98,9 @@ impl Refused {
 
     /// As the failure of a relay that was to be there from the start.
     pub fn failure(&self, relay: &str) -> Failure {
+        if let Some(error) = &self.cause {
+            return Failure { message: format!("relay {relay}: {error}"), ..Failure::from((**error).clone()) };
+        }
         let code = if self.status < 500 { exit::USAGE } else { exit::NO_CONNECTION };
         Failure::new(code, format!("relay {relay}: {}", self.error))
     }

@@ -16,8 +16,14 @@ use super::*;
 
 /// A fleet for tests, which avoids these addresses.
 pub(super) fn fleet(avoid: &[SocketAddr]) -> Fleet {
-    Fleet::new(Template {
+    Fleet::new(template(avoid))
+}
+
+/// What the relays of such a fleet have in common.
+pub(super) fn template(avoid: &[SocketAddr]) -> Template {
+    Template {
         server: ServerOptions::default(),
+        max_per_ip_exposed: None,
         relay: RelayOptions::default(),
         balance: Balance::default(),
         resolve: callbox::handle::relay::upstreams::Resolve::Each,
@@ -26,7 +32,9 @@ pub(super) fn fleet(avoid: &[SocketAddr]) -> Fleet {
         framing: Framing::none(),
         scope: Scope::Loopback,
         avoid: avoid.to_vec(),
-    })
+        past: fleet::Past::default(),
+        failures: tokio::sync::mpsc::channel(1).0,
+    }
 }
 
 /// What a relay is to be that is called `a` and leads to `upstream`.

@@ -164,7 +164,7 @@ async fn change(fleet: &Fleet, name: &str, called: &str, other: OtherFault) -> R
             let before = own(member, called)?;
             let fault = parse(&other.fault)?;
             let view = FaultView { name: called.to_owned(), fault: fault.to_string(), toxic: false };
-            member.replace(before, fault);
+            member.replace(before, fault)?;
             Ok(Reply::json(200, &view))
         })
         .await

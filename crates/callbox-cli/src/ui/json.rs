@@ -50,6 +50,7 @@ impl Json {
     pub fn event(&mut self, at: Instant, event: &Event, out: &mut Vec<u8>) {
         let line = match event {
             Event::Listening { address } => self.line(at, "listening").text("address", &address.to_string()),
+            Event::Control { address } => self.line(at, "control").text("address", &address.to_string()),
             Event::Connected { session, role, peer, local, phases, via } => {
                 let line = self
                     .line(at, "connected")

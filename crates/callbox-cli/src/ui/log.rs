@@ -99,6 +99,7 @@ impl Log {
                     self.say("note: this is wider than loopback, other machines can connect");
                 }
             }
+            Event::Control { address } if talk => self.say(&format!("control on http://{address}")),
             Event::Connected { .. } if sessions => self.connected(event),
             Event::Refused { peer, reason, message } if talk => {
                 let what = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::cli::{callbox, served};
 
 /// Starts `callbox relay --control 127.0.0.1:0 WORDS` and returns it with the address it is steered at.
-fn steered<'a>(words: impl IntoIterator<Item = &'a str>) -> (Process, SocketAddr) {
+pub(crate) fn steered<'a>(words: impl IntoIterator<Item = &'a str>) -> (Process, SocketAddr) {
     let relay = callbox(["relay", "--control", "127.0.0.1:0"]).args(words).start();
     relay.says("control on http://");
     let address = eventually("the address of the control API", patience(), || {
@@ -45,14 +45,14 @@ fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
 }
 
 /// Asks as a client does.
-fn ask(control: SocketAddr, method: &str, path: &str, body: impl ToString) -> (u16, Value) {
+pub(crate) fn ask(control: SocketAddr, method: &str, path: &str, body: impl ToString) -> (u16, Value) {
     let headers = format!("Host: {control}\r\nContent-Type: application/json\r\n");
     let (status, body) = send(control, &request(method, path, &headers, &body.to_string()));
     (status, serde_json::from_str(&body).unwrap_or(Value::Null))
 }
 
 /// Makes the relay `echo` and returns where it listens.
-fn relay_to(control: SocketAddr, upstream: SocketAddr) -> SocketAddr {
+pub(crate) fn relay_to(control: SocketAddr, upstream: SocketAddr) -> SocketAddr {
     let sent = json!({"name": "echo", "listen": "127.0.0.1:0", "upstream": upstream.to_string()});
     let (status, made) = ask(control, "POST", "/proxies", sent);
     assert_eq!(status, 201, "{made}");

@@ -35,6 +35,9 @@ mod accepting;
 /// Behind a proxy: `--accept-proxy` (rows 27 and 32).
 mod proxied;
 
+/// Many relays in one process, and what is said of them.
+mod relay_many;
+
 /// Late, stalled, stopped and flooding peers (rows 18, 22, 28, 29, 80).
 mod late;
 

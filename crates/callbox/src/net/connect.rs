@@ -153,6 +153,9 @@ pub async fn connect(addr: &Addr, options: &ConnectOptions) -> Result<Connected>
     let deadline = options.timeout.map(|timeout| begun + timeout);
     let (host, port) = match addr {
         Addr::Tcp { host, port } => (host, *port),
+        Addr::Unix(path) if options.avoid.reached_path(path) => {
+            return Err(Error::new("connect", Kind::PermissionDenied, "callbox itself listens there").at(addr));
+        }
         Addr::Unix(path) => return connect_unix(addr, path).await,
         Addr::Fd(_) | Addr::Memory => {
             return Err(Error::new("connect", Kind::AddressNotAvailable, "this address is only for listening").at(addr));
@@ -246,8 +249,8 @@ async fn attempt(addr: SocketAddr, options: &ConnectOptions) -> Result<OwnedFd> 
 
 /// Makes a socket that is ready to connect to `addr`.
 fn prepared(addr: SocketAddr, options: &ConnectOptions) -> Result<Socket> {
-    if options.avoid.reached(addr).is_some() {
-        return Err(Error::new("connect", Kind::PermissionDenied, "callbox itself listens there").at(addr));
+    if let Some(refusal) = options.avoid.refusal(addr) {
+        return Err(Error::new("connect", Kind::PermissionDenied, refusal).at(addr));
     }
     let socket = Socket::new(&addr).map_err(|error| error.at(addr))?;
     socket.configure(&options.socket)?;

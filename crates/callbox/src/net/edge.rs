@@ -421,10 +421,13 @@ impl Edge {
         }
     }
 
-    /// Ends both directions, also for halves of the stream that others still hold.
+    /// Ends both directions, also for halves of the stream that others still hold; by a reset, where the close was to be one.
     pub(crate) fn close_for_all(&self) {
         self.aborted.store(true, Relaxed);
-        if let Some(fd) = self.descriptor() {
+        let Some(fd) = self.descriptor() else { return };
+        let resets = matches!(socket2::SockRef::from(&fd).linger(), Ok(Some(Duration::ZERO)));
+        // Somebody may hold it just for a look, and an end of stream before the reset would be taken for the end.
+        if !resets || rustix::net::connect_unspec(fd).is_err() {
             let _ = self.send_fin(fd, Shutdown::Both);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
@@ -287,4 +287,26 @@ async fn one_session_is_ended_and_the_others_go_on() {
     running.wake_all();
     streams[1].write_all(b"again").await.expect("writes");
     assert_eq!(streams[1].chunk().await.expect("reads").as_deref(), Some(&b"again"[..]));
+}
+
+/// Resets its session, and leaves its edge to somebody who looks at it, as whoever wakes or lists sessions does.
+struct Resetting(Arc<Mutex<Option<Arc<crate::net::edge::Edge>>>>);
+
+impl Handler for Resetting {
+    async fn handle(&self, _: Session, stream: Stream) -> crate::Result<()> {
+        *self.0.lock().expect("not poisoned") = Some(stream.edge().clone());
+        stream.edge().abort();
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_reset_is_one_although_somebody_looks_at_the_session_when_it_ends() {
+    let looking = Arc::new(Mutex::new(None));
+    let (server, addr) = bind(ServerOptions::default(), Observers::none()).await;
+    let running = server.spawn(Resetting(looking.clone()));
+    let seen = client(&addr, |mut stream| stream.read(&mut [0; 1]).map_err(|error| error.kind())).await;
+    assert_eq!(seen, Err(std::io::ErrorKind::ConnectionReset));
+    assert!(looking.lock().expect("not poisoned").is_some());
+    drop(running);
 }

@@ -1,19 +1,20 @@
 //! Many relays, from a file and over the control API.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use callbox::addr::Addr;
+use callbox::addr::{Addr, Host};
 use callbox::frame::Framing;
 use callbox::server::{Report, Running};
+use tokio::sync::mpsc;
 
 use super::{RelayArgs, relay_options, server_options, workers};
 use crate::app::App;
+use crate::args::free_name;
 use crate::cmd::write_ready_file;
 use crate::config;
-use crate::control::fleet::{Fleet, Given, Scope, Template};
+use crate::control::fleet::{Broken, Fleet, Given, MOST_RELAYS, Past, Scope, Template};
 use crate::control::{self, Control};
 use crate::exit::{self, Failure};
 use crate::signal::{Asked, Ending, Signals};
@@ -28,8 +29,9 @@ pub async fn relay(
     app: &App,
     signals: &mut Signals,
 ) -> (Result<u8, Failure>, Option<Report>) {
-    match start(args, (framing, seed), app).await {
-        Ok((fleet, control)) => until_over(app, fleet, control, signals).await,
+    let (failures, mut broken) = mpsc::channel(MOST_RELAYS);
+    match start(args, (framing, seed), failures, app).await {
+        Ok((fleet, control)) => until_over(app, (fleet, control), &mut broken, signals).await,
         Err(failure) => (Err(failure), None),
     }
 }
@@ -37,32 +39,28 @@ pub async fn relay(
 async fn start(
     args: &RelayArgs,
     (framing, seed): (Framing, u64),
+    failures: mpsc::Sender<Broken>,
     app: &App,
 ) -> Result<(Fleet, Option<Control>), Failure> {
-    let mut given = match &args.config {
-        Some(path) => config::relays(&path.display().to_string(), &config::read(path)?)?,
-        None => Vec::new(),
-    };
-    let faults = args.faults.named()?;
-    let bends = !faults.is_empty() || given.iter().any(|given| !given.faults.is_empty());
-    if let Some(listen) = &args.listen {
-        let (listen, upstreams) = (listen.clone(), args.upstreams.clone());
-        given.insert(0, Given { name: FIRST.into(), listen, upstreams, faults, enabled: true });
-    } else if !faults.is_empty() {
-        given.iter_mut().for_each(|given| given.faults.extend(faults.iter().cloned()));
+    let given = given(args)?;
+    let bends = given.iter().any(|given| !given.faults.is_empty());
+    // Faults may come later.
+    if args.text.seed.is_none() {
+        app.drew(seed);
     }
     let listeners = args.control.as_ref().map(control::bind).transpose()?.unwrap_or_default();
     let local = |listener: &std::net::TcpListener| listener.local_addr();
     let avoid = listeners.iter().map(local).collect::<io::Result<Vec<_>>>();
     let avoid = avoid.map_err(|error| Failure::local("ask for the address of --control", &error))?;
-    // What is not on loopback has the limits of an exposed server.
-    let exposed = given.iter().map(|given| &given.listen).find(|listen| !listen.is_loopback());
-    let listen = exposed.cloned().unwrap_or_else(Addr::default_address);
-    let mut server = server_options(args, &listen, workers(args)?);
+    let threads = workers(args)?;
+    let everywhere = Addr::Tcp { host: Host::Any, port: 0 };
+    let max_per_ip_exposed = server_options(args, &everywhere, threads.clone()).max_per_ip;
+    let mut server = server_options(args, &Addr::default_address(), threads);
     // Events of all relays go the same way: a number means one session.
     server.numbers = Some(Arc::new(AtomicU64::new(1)));
     let fleet = Fleet::new(Template {
         server,
+        max_per_ip_exposed,
         relay: relay_options(args, app, bends),
         balance: args.upstream.balance,
         resolve: args.upstream.resolve,
@@ -71,14 +69,18 @@ async fn start(
         framing,
         scope: if args.compat_listen_any { Scope::Any } else { Scope::Loopback },
         avoid,
+        past: Past::default(),
+        failures,
     });
     let mut addrs = Vec::new();
     for given in given {
         let (name, leads) = (given.name.clone(), given.upstreams.iter().map(Addr::to_string).collect::<Vec<_>>());
         let view = fleet.add(given).await.map_err(|refused| refused.failure(&name))?;
         if view.enabled {
-            app.say(format!("relay {name}: {} to {}", view.listen, leads.join(", ")));
-            addrs.extend(Addr::parse(&view.listen));
+            let bound = fleet.with(&name, |member| Ok(member.addrs().to_vec())).await.unwrap_or_default();
+            let listens = bound.iter().map(Addr::to_string).collect::<Vec<_>>();
+            app.say(format!("relay {name}: {} to {}", listens.join(", "), leads.join(", ")));
+            addrs.extend(bound);
         }
     }
     let control = match listeners.is_empty() {
@@ -89,21 +91,54 @@ async fn start(
         }
     };
     if let Some(control) = &control {
-        for addr in control.addrs() {
-            crate::ui::complain(&format!("control on http://{addr}\n"));
-        }
+        control.addrs().iter().for_each(|addr| app.steered_at(*addr));
     }
     write_ready_file(args.server.ready_file.as_deref(), &addrs)?;
     Ok((fleet, control))
 }
 
+/// Returns the relays that there are from the start: that of the command line, and those of a file.
+fn given(args: &RelayArgs) -> Result<Vec<Given>, Failure> {
+    let faults = args.faults.named()?;
+    let mut given = Vec::new();
+    if let Some(path) = &args.config {
+        let file = path.display().to_string();
+        given = config::relays(&file, &config::read(path)?)?;
+        if args.listen.is_some() && given.iter().any(|given| given.name == FIRST) {
+            let problem = format!("{file}: that of LISTEN is called {FIRST}, so another one cannot be");
+            return Err(Failure::usage(problem));
+        }
+        if args.listen.is_none() && args.control.is_none() && !given.iter().any(|given| given.enabled) {
+            let failure = Failure::usage(format!("{file}: no relay is enabled there, so there is nothing to do"));
+            return Err(failure.hint("with --control, relays can be made and enabled later"));
+        }
+    }
+    if let Some(listen) = &args.listen {
+        let (listen, upstreams) = (listen.clone(), args.upstreams.clone());
+        given.insert(0, Given { name: FIRST.into(), listen, upstreams, faults, enabled: true });
+        return Ok(given);
+    }
+    if given.is_empty() && !faults.is_empty() {
+        let failure = Failure::usage("--fault, --faults and --replace: there is no relay yet for them to act on");
+        return Err(failure.hint("write LISTEN and UPSTREAM, or add faults over the control API"));
+    }
+    for relay in &mut given {
+        for (name, fault) in &faults {
+            let name = free_name(&relay.faults, name);
+            relay.faults.push((name, fault.clone()));
+        }
+    }
+    Ok(given)
+}
+
 async fn until_over(
     app: &App,
-    fleet: Fleet,
-    control: Option<Control>,
+    (fleet, control): (Fleet, Option<Control>),
+    broken: &mut mpsc::Receiver<Broken>,
     signals: &mut Signals,
 ) -> (Result<u8, Failure>, Option<Report>) {
     let mut status = app.status();
+    let mut failed = None;
     let ended = loop {
         tokio::select! {
             biased;
@@ -112,42 +147,29 @@ async fn until_over(
                 Asked::Resume => fleet.steer(Running::resume).await,
                 Asked::End(ending) => break Ok(ending),
             },
+            Some(Broken { name, error }) = broken.recv() => {
+                failed = Some(exit::code(&error));
+                app.failed(error);
+                // Without --control nobody can enable one again.
+                if !fleet.give_up(&name).await && control.is_none() {
+                    break Ok(Ending::Terminate);
+                }
+            }
             error = status.failed() => break Err(error),
         }
     };
     drop(control);
-    let reports = tokio::select! {
+    let report = tokio::select! {
         biased;
-        reports = fleet.drain() => reports,
+        report = fleet.drain() => report,
         // The second one: at once.
-        ending = signals.ending() => return (Ok(ending.code()), None),
+        ending = signals.ending() => return (Ok(ending.code()), Some(fleet.report())),
     };
-    let report = together(reports);
     let result = match ended {
-        Ok(ending) => Ok(if report.undrained > 0 { Ending::code(ending) } else { exit::DONE }),
+        Ok(ending) if report.undrained > 0 => Ok(ending.code()),
+        Ok(_) => Ok(failed.unwrap_or(exit::DONE)),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit::DONE),
         Err(error) => Err(Failure::local("write to standard output", &error)),
     };
     (result, Some(report))
-}
-
-/// Adds up what the relays did.
-fn together(reports: Vec<(String, Report)>) -> Report {
-    let mut all = Report::default();
-    let mut limits: BTreeMap<&'static str, u64> = BTreeMap::new();
-    for (_, report) in reports {
-        all.sessions += report.sessions;
-        all.refused += report.refused;
-        all.to_server_bytes += report.to_server_bytes;
-        all.to_client_bytes += report.to_client_bytes;
-        all.frames += report.frames;
-        all.undrained += report.undrained;
-        all.duration = all.duration.max(report.duration);
-        all.lost_events = all.lost_events.max(report.lost_events);
-        for (name, times) in report.limits {
-            *limits.entry(name).or_default() += times;
-        }
-    }
-    all.limits = limits;
-    all
 }

@@ -42,6 +42,9 @@ async fn start(
     app: &App,
 ) -> Result<(Running, Option<Mirror>), Failure> {
     let mut options = relay_options(args, app, faults.is_some());
+    // A relay to itself makes sessions without end, and so does one that is its own mirror.
+    let avoid = Avoid::default();
+    options.connect.avoid = avoid.clone();
     let mut upstreams = Upstreams::new(args.upstreams.clone(), args.upstream.balance);
     if args.upstream.resolve == Resolve::Once {
         upstreams = upstreams.resolve_once(args.family.family()).await?;
@@ -56,8 +59,7 @@ async fn start(
     };
     let server_options = ServerOptions { faults: faults.clone(), ..server_options(args, listen, workers(args)?) };
     let server = Server::bind_with(listen, server_options, observers).await?;
-    // A relay to itself makes sessions without end.
-    options.connect.avoid = Avoid::new(server.local_addrs().iter().filter_map(Addr::socket_addr).collect());
+    avoid.add_all(server.local_addrs());
     write_ready_file(args.server.ready_file.as_deref(), server.local_addrs())?;
     let relay = Relay::new(upstreams, options, faults.unwrap_or_else(Faults::none));
     let relay = match &mirror {

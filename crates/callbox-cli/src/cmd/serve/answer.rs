@@ -96,7 +96,7 @@ impl Plan {
     pub fn say_seed(&self, app: &App, args: &ServeArgs) {
         let draws = matches!(&self.what, What::Text { template, .. } if template.draws_randomness());
         if args.text.seed.is_none() && (draws || self.faults.is_some()) {
-            app.say(format!("seed {}: --seed {} draws the same again", self.seed, self.seed));
+            app.drew(self.seed);
         }
     }
 

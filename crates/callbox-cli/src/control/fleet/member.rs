@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use callbox::addr::Addr;
 use callbox::handle::relay::upstreams::{Resolve, Upstreams};
@@ -13,14 +12,15 @@ use callbox::pipe::plan::{Clipped, Faults, Plan};
 use callbox::server::{Running, Server, ServerOptions, Snapshot};
 use callbox::termination::Termination;
 use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::listen::resolve_listen;
-use super::{Template, upstream};
+use super::past::Past;
+use super::{Broken, Template, upstream};
 use crate::control::reply::Refused;
 use crate::control::toxic::Toxic;
 
-/// How long the sessions of a relay that was switched off may take to be gone; then they are reset.
-const PARTING: Duration = Duration::from_secs(5);
 /// Faults of one relay, toxics among them.
 pub const MOST_FAULTS: usize = 256;
 
@@ -74,6 +74,8 @@ pub struct Member {
     listen: String,
     bind: Bind,
     upstream: String,
+    /// Whether a request says where it leads: then it leads to no link-local address.
+    led: bool,
     faults: Faults,
     toxics: Vec<Attached>,
     /// Numbers of faults that a reset leaves alone: they came with the relay.
@@ -81,7 +83,10 @@ pub struct Member {
     /// The number of the next fault: counted from 1 for each relay, for what is drawn hangs on it.
     next_fault: u64,
     running: Option<Arc<Running>>,
+    /// Ends with the listener, by whatever.
+    watch: Option<JoinHandle<()>>,
     before: Carried,
+    past: Past,
 }
 
 impl Member {
@@ -93,22 +98,35 @@ impl Member {
             listen: listen.to_owned(),
             bind: Bind::Told,
             upstream: upstream.to_owned(),
+            led: true,
             faults: Faults::new(plan),
             toxics: Vec::new(),
             given: Vec::new(),
             next_fault: 1,
             running: None,
+            watch: None,
             before: Carried::default(),
+            past: template.past.clone(),
         }
     }
 
     /// Has it listen at an address of ours, and begin with these faults.
-    pub fn given(&mut self, listen: Addr, faults: Vec<(String, Fault)>) {
+    pub fn given(&mut self, listen: Addr, faults: Vec<(String, Fault)>) -> Result<(), Refused> {
+        faults.iter().try_for_each(|(_, fault)| self.check(fault))?;
         self.bind = Bind::Known(listen);
+        self.led = false;
         let clip = |(name, fault)| Clipped { id: self.number(), name, fault };
         let faults: Vec<Clipped> = faults.into_iter().map(clip).collect();
         self.given = faults.iter().map(|clipped| clipped.id).collect();
         self.faults.change(|plan| plan.faults = faults);
+        Ok(())
+    }
+
+    /// Refuses a fault that could never be at work: on a frame, where nothing says what a frame is.
+    fn check(&self, fault: &Fault) -> Result<(), Refused> {
+        let clipped = Clipped { id: 0, name: String::new(), fault: fault.clone() };
+        let alone = Plan { faults: vec![clipped], framing: self.plan().framing.clone(), seed: 0 };
+        alone.check().map_err(|invalid| Refused::new(400, invalid.to_string()))
     }
 
     fn number(&mut self) -> u64 {
@@ -139,12 +157,27 @@ impl Member {
             self.listen = listen.to_owned();
             self.bind = Bind::Told;
         }
+        self.led |= self.upstream != upstream;
         self.upstream = upstream.to_owned();
+    }
+
+    /// Returns where it does not lead, whatever it listens at.
+    pub fn avoid(&self, template: &Template) -> Avoid {
+        let avoid = Avoid::new(template.avoid.clone());
+        if self.led {
+            avoid.add_link_local();
+        }
+        avoid
     }
 
     /// Tells whether it listens.
     pub fn is_enabled(&self) -> bool {
         self.running.is_some()
+    }
+
+    /// Returns all addresses that it is bound to; none while it is disabled.
+    pub fn addrs(&self) -> &[Addr] {
+        self.running.as_ref().map_or(&[], |running| running.local_addrs())
     }
 
     /// Returns what runs, for draining it.
@@ -165,14 +198,17 @@ impl Member {
                 Addr::from(found.map_err(|problem| Refused::new(500, format!("listen tcp: {problem}")))?)
             }
         };
-        let options = ServerOptions { faults: Some(self.faults.clone()), ..template.server.clone() };
+        let server = template.server.clone();
+        let max_per_ip = if bind.is_loopback() { server.max_per_ip } else { template.max_per_ip_exposed };
+        let options = ServerOptions { faults: Some(self.faults.clone()), max_per_ip, ..server };
         let server = Server::bind_with(bind.clone(), options, template.observers.clone()).await;
         let server = server.map_err(|error| {
             let place = error.address().map_or_else(|| bind.to_string(), str::to_owned);
-            Refused::new(500, format!("listen tcp {place}: bind: {}", error.cause()))
+            Refused::new(500, format!("listen tcp {place}: bind: {}", error.cause())).because(error)
         })?;
         let bound: Vec<SocketAddr> = server.local_addrs().iter().filter_map(Addr::socket_addr).collect();
-        let avoid = Avoid::new([&template.avoid[..], &bound].concat());
+        let avoid = self.avoid(template);
+        avoid.add_all(server.local_addrs());
         upstream::check(&servers, &avoid).await?;
         if let Some(first) = server.local_addrs().first() {
             self.listen = first.to_string();
@@ -183,22 +219,30 @@ impl Member {
         let mut upstreams = Upstreams::new(servers, template.balance);
         if template.resolve == Resolve::Once {
             let resolved = upstreams.resolve_once(template.server.family).await;
-            upstreams = resolved.map_err(|error| Refused::new(500, error.to_string()))?;
+            upstreams = resolved.map_err(|error| Refused::new(500, error.to_string()).because(error))?;
         }
         let relay = Relay::new(upstreams, options, self.faults.clone());
-        self.running = Some(Arc::new(server.spawn(relay)));
+        let running = Arc::new(server.spawn(relay));
+        self.watch = Some(tokio::spawn(watch(running.clone(), self.name.clone(), template.failures.clone())));
+        self.running = Some(running);
         Ok(())
+    }
+
+    /// Tells whether its listener has ended although nobody closed it.
+    pub fn is_broken(&self) -> bool {
+        self.watch.as_ref().is_some_and(JoinHandle::is_finished)
     }
 
     /// Stops listening at once and ends every session; they part by themselves.
     pub async fn stop(&mut self) {
         let Some(running) = self.running.take() else { return };
+        if let Some(watch) = self.watch.take() {
+            watch.abort();
+        }
         // A listener that had failed is closed too.
         let _ = running.close(Termination::Steered).await;
         self.before = self.before.plus(&running.snapshot());
-        tokio::spawn(async move {
-            let _ = tokio::time::timeout(PARTING, running.finished()).await;
-        });
+        self.past.take(running);
     }
 
     /// Returns what it has carried.
@@ -239,12 +283,13 @@ impl Member {
     }
 
     /// Puts a toxic in the place of the one of its name.
-    pub fn exchange(&mut self, toxic: Toxic) {
-        let Some(at) = self.toxics.iter().position(|attached| attached.toxic.name == toxic.name) else { return };
+    pub fn exchange(&mut self, toxic: Toxic) -> Result<(), Refused> {
+        let Some(at) = self.toxics.iter().position(|attached| attached.toxic.name == toxic.name) else { return Ok(()) };
         if let (Some(before), Some(fault)) = (self.toxics[at].fault, toxic.fault()) {
-            self.toxics[at].fault = Some(self.replace(before, fault));
+            self.toxics[at].fault = Some(self.replace(before, fault)?);
         }
         self.toxics[at].toxic = toxic;
+        Ok(())
     }
 
     /// Takes a toxic away, and says whether there was one.
@@ -269,6 +314,7 @@ impl Member {
         if self.plan().faults.len() >= MOST_FAULTS {
             return Err(too_many());
         }
+        self.check(&fault)?;
         let id = self.number();
         let clipped = Clipped { id, name: name.to_owned(), fault };
         self.change(|plan| plan.faults.push(clipped));
@@ -276,14 +322,17 @@ impl Member {
     }
 
     /// Puts a fault in the place of another one, under a new number, which it returns.
-    pub fn replace(&mut self, before: u64, fault: Fault) -> u64 {
+    pub fn replace(&mut self, before: u64, fault: Fault) -> Result<u64, Refused> {
+        self.check(&fault)?;
         let id = self.number();
+        // What came with the relay has come with it, changed or not.
+        self.given.iter_mut().filter(|given| **given == before).for_each(|given| *given = id);
         self.change(|plan| {
             if let Some(clipped) = plan.faults.iter_mut().find(|clipped| clipped.id == before) {
                 (clipped.id, clipped.fault) = (id, fault);
             }
         });
-        id
+        Ok(id)
     }
 
     /// Takes a fault away.
@@ -306,6 +355,14 @@ impl Carried {
             to_server_bytes: self.to_server_bytes + snapshot.report.to_server_bytes,
             to_client_bytes: self.to_client_bytes + snapshot.report.to_client_bytes,
         }
+    }
+}
+
+/// Tells when the listener fails by itself.
+async fn watch(running: Arc<Running>, name: String, failures: mpsc::Sender<Broken>) {
+    if let Err(error) = running.finished().await {
+        // Nobody listens while callbox leaves.
+        let _ = failures.try_send(Broken { name, error });
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod listen;
 mod member;
+mod past;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -21,11 +22,13 @@ use callbox::observers::Observers;
 use callbox::pipe::fault::Fault;
 use callbox::server::{Report, Running, ServerOptions};
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, mpsc};
+use tokio::time::Instant;
 
 use super::reply::Refused;
 pub use listen::Scope;
 pub use member::{Carried, Member, View};
+pub use past::Past;
 
 /// Relays of one process: each has a listener and a line in the metrics.
 pub const MOST_RELAYS: usize = 1000;
@@ -33,8 +36,10 @@ pub const MOST_RELAYS: usize = 1000;
 /// What all relays of a fleet have in common.
 #[derive(Clone)]
 pub struct Template {
-    /// How they accept.
+    /// How they accept on loopback.
     pub server: ServerOptions,
+    /// Connections open at once from one address, of a relay that other machines can reach.
+    pub max_per_ip_exposed: Option<usize>,
     /// How they connect and close.
     pub relay: RelayOptions,
     /// Which of several servers a session goes to.
@@ -51,6 +56,19 @@ pub struct Template {
     pub scope: Scope,
     /// Where callbox is steered from: no relay leads there.
     pub avoid: Vec<SocketAddr>,
+    /// What those did that are no more.
+    pub past: Past,
+    /// Who is told of a listener that failed by itself; it holds [`MOST_RELAYS`].
+    pub failures: mpsc::Sender<Broken>,
+}
+
+/// A relay whose listener failed by itself.
+#[derive(Debug)]
+pub struct Broken {
+    /// What it is called.
+    pub name: String,
+    /// Why.
+    pub error: callbox::Error,
 }
 
 /// A relay of our own command line or configuration: its address is taken as it is.
@@ -98,6 +116,7 @@ pub struct Fleet(Arc<Inner>);
 
 struct Inner {
     runtime: Handle,
+    started: Instant,
     template: Template,
     members: Mutex<BTreeMap<String, Member>>,
 }
@@ -114,7 +133,7 @@ impl Fleet {
     /// Outside a tokio runtime.
     pub fn new(template: Template) -> Fleet {
         let (runtime, members) = (Handle::current(), Mutex::default());
-        Fleet(Arc::new(Inner { runtime, template, members }))
+        Fleet(Arc::new(Inner { runtime, started: Instant::now(), template, members }))
     }
 
     /// Tells whether no relay leads to `addr`.
@@ -150,7 +169,7 @@ impl Fleet {
             let template = &fleet.0.template;
             let upstream = upstream::write(&given.upstreams);
             let mut member = Member::new(&given.name, &given.listen.to_string(), &upstream, template);
-            member.given(given.listen, given.faults);
+            member.given(given.listen, given.faults)?;
             fleet.enter(&mut *fleet.members().await, member, given.enabled).await
         })
         .await
@@ -186,24 +205,13 @@ impl Fleet {
         if members.len() >= MOST_RELAYS {
             return Err(Refused::new(400, format!("too many proxies: {MOST_RELAYS} at most")));
         }
-        self.check_upstream(&view.upstream, &view.listen).await?;
+        check_upstream(member.avoid(&self.0.template), &view.upstream, &view.listen).await?;
         if enabled {
             member.start(&self.0.template).await?;
         }
         let now = member.view();
         members.insert(view.name, member);
         Ok(now)
-    }
-
-    /// Refuses a server that cannot be read, that is the relay itself or that callbox is steered from, before anything
-    /// has changed.
-    async fn check_upstream(&self, text: &str, listen: &str) -> Result<(), Refused> {
-        let servers = upstream::read(text)?;
-        let avoid = Avoid::new(self.0.template.avoid.clone());
-        if let Ok(own) = listen::resolve_listen(listen, Scope::Any).await {
-            avoid.add(own);
-        }
-        upstream::check(&servers, &avoid).await
     }
 
     /// Returns all relays, by name.
@@ -257,7 +265,11 @@ impl Fleet {
             let upstream = change.upstream.unwrap_or_else(|| upstream.to_owned());
             let enabled = change.enabled.unwrap_or_else(|| member.is_enabled());
             if differs(member, &listen, &upstream, template).await? {
-                fleet.check_upstream(&upstream, &listen).await?;
+                let avoid = member.avoid(template);
+                if member.ends().1 != upstream {
+                    avoid.add_link_local();
+                }
+                check_upstream(avoid, &upstream, &listen).await?;
                 member.stop().await;
                 member.move_to(&listen, &upstream);
             }
@@ -269,6 +281,23 @@ impl Fleet {
             Ok(member.view())
         })
         .await
+    }
+
+    /// Disables a relay whose listener failed, unless it has been enabled again since, and tells whether any runs.
+    ///
+    /// # Cancel safety
+    ///
+    /// It is disabled all the same when the future is dropped.
+    pub async fn give_up(&self, name: &str) -> bool {
+        let name = name.to_owned();
+        let done = self.there(|fleet| async move {
+            let mut members = fleet.members().await;
+            if let Some(member) = members.get_mut(&name).filter(|member| member.is_broken()) {
+                member.stop().await;
+            }
+            Ok(members.values().any(Member::is_enabled))
+        });
+        done.await.unwrap_or(false)
     }
 
     /// Takes a relay away and ends its sessions.
@@ -321,7 +350,7 @@ impl Fleet {
         if !differs(member, &wanted.listen, &wanted.upstream, template).await? {
             return Ok(member.view());
         }
-        self.check_upstream(&wanted.upstream, &wanted.listen).await?;
+        check_upstream(new.avoid(template), &wanted.upstream, &wanted.listen).await?;
         member.stop().await;
         if wanted.enabled {
             new.start(template).await?;
@@ -359,27 +388,45 @@ impl Fleet {
         self.members().await.values().filter_map(Member::running).for_each(|running| steer(running));
     }
 
-    /// Drains every relay at once and returns what each did; a listener that had failed is left out.
+    /// Drains every relay at once and returns what all did, those included that are no more; a listener that had failed is
+    /// left out.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves sessions running; calling again goes on waiting.
-    pub async fn drain(&self) -> Vec<(String, Report)> {
-        let mut draining = Vec::new();
-        for (name, member) in &*self.members().await {
-            if let Some(running) = member.running().cloned() {
-                let task = self.0.runtime.spawn(async move { running.drain().await });
-                draining.push((name.clone(), task));
-            }
-        }
+    pub async fn drain(&self) -> Report {
+        let running: Vec<_> = self.members().await.values().filter_map(Member::running).cloned().collect();
+        let drain = |running: Arc<Running>| self.0.runtime.spawn(async move { running.drain().await });
+        let draining: Vec<_> = running.into_iter().map(drain).collect();
         let mut reports = Vec::new();
-        for (name, task) in draining {
-            if let Ok(Ok(report)) = task.await {
-                reports.push((name, report));
-            }
+        for task in draining {
+            reports.extend(task.await.ok().and_then(Result::ok));
         }
-        reports
+        self.together(&reports)
     }
+
+    /// Returns what all have done so far. A relay that is just being changed is not waited for, and then none that runs is
+    /// counted.
+    pub fn report(&self) -> Report {
+        let members = self.0.members.try_lock();
+        let running = members.iter().flat_map(|members| members.values()).filter_map(Member::running);
+        self.together(&running.map(|running| running.snapshot().report).collect::<Vec<_>>())
+    }
+
+    fn together(&self, reports: &[Report]) -> Report {
+        let mut all = self.0.template.past.report();
+        reports.iter().for_each(|report| past::add(&mut all, report));
+        Report { duration: self.0.started.elapsed(), ..all }
+    }
+}
+
+/// Refuses a server that cannot be read, that is the relay itself or that is avoided, before anything has changed.
+async fn check_upstream(avoid: Avoid, text: &str, listen: &str) -> Result<(), Refused> {
+    let servers = upstream::read(text)?;
+    if let Ok(own) = listen::resolve_listen(listen, Scope::Any).await {
+        avoid.add(own);
+    }
+    upstream::check(&servers, &avoid).await
 }
 
 /// Tells whether a relay would listen or lead elsewhere.

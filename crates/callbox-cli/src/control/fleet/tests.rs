@@ -1,5 +1,7 @@
 //! Relays on real sockets: made, moved, switched off and on, taken away.
 
+use std::os::fd::IntoRawFd;
+
 use callbox::fixture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -109,6 +111,29 @@ async fn no_relay_leads_to_itself_or_to_what_steers_it() {
 }
 
 #[tokio::test]
+async fn a_request_leads_no_relay_to_link_local_addresses() {
+    let fleet = fleet(&[]);
+    let metadata = "169.254.169.254:80";
+    let given = Given {
+        name: "ours".into(),
+        listen: Addr::parse("127.0.0.1:0").expect("good"),
+        upstreams: vec![Addr::parse(metadata).expect("good")],
+        faults: Vec::new(),
+        enabled: true,
+    };
+    fleet.add(given).await.expect("whoever starts callbox may");
+    let off = Change { enabled: Some(false), ..Change::default() };
+    fleet.update("ours", off).await.expect("and what is there may be switched");
+    let refused = fleet.create(wanted(metadata)).await.expect_err("nobody else");
+    assert_eq!(refused, Refused::new(400, format!("upstream {metadata}: nobody is led to link-local addresses")));
+    fleet.create(wanted("127.0.0.1:9")).await.expect("made");
+    let change = Change { upstream: Some("[fd00:ec2::254]:80".into()), ..Change::default() };
+    assert_eq!(fleet.update("a", change).await.expect_err("nor later").status, 400);
+    let (views, refused) = fleet.populate(vec![wanted(metadata)]).await;
+    assert_eq!((views.len(), refused.map(|refused| refused.status)), (0, Some(400)));
+}
+
+#[tokio::test]
 async fn a_reset_keeps_what_came_with_the_relay() {
     let fleet = fleet(&[]);
     let fault: Fault = "latency=1ms".parse().expect("good");
@@ -141,14 +166,97 @@ async fn a_changed_toxic_keeps_its_place_under_a_new_number() {
         .with("a", |member| {
             member.attach(toxic("x"))?;
             member.attach(toxic("y"))?;
-            member.exchange(toxic("x"));
-            Ok(())
+            member.exchange(toxic("x"))
         })
         .await
         .expect("attached");
     assert_eq!(ids().await.expect("there"), [3, 2]);
     assert!(fleet.with("a", |member| Ok(member.detach("x"))).await.expect("there").is_some());
     assert_eq!(ids().await.expect("there"), [2]);
+}
+
+#[tokio::test]
+async fn a_changed_fault_of_the_relay_s_own_outlives_a_reset() {
+    let fleet = fleet(&[]);
+    let given = |fault: &str| Given {
+        name: "a".into(),
+        listen: Addr::parse("127.0.0.1:0").expect("good"),
+        upstreams: vec![Addr::parse("127.0.0.1:9").expect("good")],
+        faults: vec![("ours".into(), fault.parse().expect("good"))],
+        enabled: true,
+    };
+    let framed = fleet.add(given("stall,frame=2")).await.expect_err("nothing says what a frame is");
+    assert_eq!(framed.status, 400);
+    fleet.add(given("latency=1ms")).await.expect("added");
+    let change = |member: &mut Member| {
+        let id = member.plan().faults[0].id;
+        assert!(member.replace(id, "stall,frame=2".parse().expect("good")).is_err());
+        member.replace(id, "latency=2ms".parse().expect("good"))
+    };
+    fleet.with("a", change).await.expect("changed");
+    fleet.reset().await.expect("reset");
+    let faults = fleet.with("a", |member| Ok(member.plan().faults.clone())).await.expect("there");
+    let faults: Vec<_> = faults.iter().map(|clipped| (clipped.name.as_str(), clipped.fault.to_string())).collect();
+    assert_eq!(faults, [("ours", "latency=2ms".to_owned())]);
+}
+
+#[tokio::test]
+async fn only_a_relay_that_others_can_reach_is_limited_by_address() {
+    let mut template = crate::control::tests::template(&[]);
+    (template.max_per_ip_exposed, template.scope) = (Some(1), Scope::Any);
+    let (server, fleet) = (fixture::Server::reply("one"), Fleet::new(template));
+    for (name, listen, refused) in [("near", "127.0.0.1:0", 0), ("far", "0.0.0.0:0", 1)] {
+        let wanted = Wanted { name: name.into(), listen: listen.into(), ..wanted(server.addr()) };
+        let port = fleet.create(wanted).await.expect("made").listen.rsplit(':').next().expect("a port").to_owned();
+        let mut open = Vec::new();
+        for _ in 0..2 {
+            let mut stream = connect(&format!("127.0.0.1:{port}")).await;
+            // Either an answer or a reset.
+            if stream.write_all(b"hello").await.is_ok() {
+                let _ = stream.read_exact(&mut [0; 3]).await;
+            }
+            open.push(stream);
+        }
+        let report = fleet.with(name, |member| Ok(member.running().expect("it runs").snapshot().report)).await;
+        assert_eq!(report.expect("there").refused, refused, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_relay_whose_listener_fails_is_told_and_disabled() {
+    let (failures, mut broken) = mpsc::channel(MOST_RELAYS);
+    let fleet = Fleet::new(Template { failures, ..crate::control::tests::template(&[]) });
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+    let ours = listener.try_clone().expect("a second descriptor");
+    let given = Given {
+        name: "a".into(),
+        listen: Addr::Fd(listener.into_raw_fd().unsigned_abs()),
+        upstreams: vec![Addr::parse("127.0.0.1:9").expect("good")],
+        faults: Vec::new(),
+        enabled: true,
+    };
+    fleet.add(given).await.expect("added");
+    fleet.create(Wanted { name: "b".into(), ..wanted("127.0.0.1:9") }).await.expect("made");
+    rustix::net::shutdown(&ours, rustix::net::Shutdown::Both).expect("a socket");
+    let Broken { name, error } = broken.recv().await.expect("told");
+    assert_eq!((name.as_str(), error.operation()), ("a", "accept"), "{error}");
+    assert!(fleet.give_up("a").await, "the other one runs");
+    let enabled: Vec<bool> = fleet.list().await.iter().map(|view| view.enabled).collect();
+    assert_eq!(enabled, [false, true]);
+}
+
+#[tokio::test]
+async fn what_relays_did_that_are_gone_is_counted() {
+    let (server, fleet) = (fixture::Server::reply("one"), fleet(&[]));
+    let made = fleet.create(wanted(server.addr())).await.expect("made");
+    let mut stream = connect(&made.listen).await;
+    assert_eq!(ask(&mut stream).await, "one");
+    fleet.delete("a").await.expect("there");
+    let count = |report: Report| (report.sessions, report.to_server_bytes, report.to_client_bytes);
+    assert_eq!(count(fleet.report()), (1, 5, 3), "while it parts");
+    assert_eq!(stream.read(&mut [0; 1]).await.expect("an end of stream"), 0);
+    drop(stream);
+    assert_eq!(count(fleet.drain().await), (1, 5, 3));
 }
 
 #[tokio::test]
@@ -179,9 +287,7 @@ async fn a_fleet_is_suspended_resumed_and_drained_as_one() {
     fleet.each(|member| assert!(member.running().expect("it runs").snapshot().accepting)).await;
     stream.shutdown().await.expect("ends");
     assert_eq!(stream.read(&mut [0; 1]).await.expect("an end of stream"), 0);
-    let reports = fleet.drain().await;
-    let sessions: Vec<_> = reports.iter().map(|(name, report)| (name.as_str(), report.sessions)).collect();
-    assert_eq!(sessions, [("a", 1), ("b", 0)]);
+    assert_eq!(fleet.drain().await.sessions, 1);
     for listen in listens {
         assert!(TcpStream::connect(&listen).await.is_err(), "{listen}");
     }

@@ -25,12 +25,16 @@ pub fn write(addrs: &[Addr]) -> String {
     addrs.iter().map(Addr::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// Refuses a server that is callbox itself. A name that means nothing yet is taken: connecting looks again.
+/// Refuses a server that is callbox itself, or avoided for another reason. A name that means nothing yet is taken:
+/// connecting looks again.
 pub async fn check(addrs: &[Addr], avoid: &Avoid) -> Result<(), Refused> {
     for addr in addrs {
-        let targets = targets(addr).await;
-        if targets.into_iter().any(|target| avoid.reached(target).is_some()) {
-            return Err(Refused::new(400, format!("upstream {addr}: callbox itself listens there")));
+        let refusal = match addr {
+            Addr::Unix(path) => avoid.reached_path(path).then_some("callbox itself listens there"),
+            addr => targets(addr).await.into_iter().find_map(|target| avoid.refusal(target)),
+        };
+        if let Some(refusal) = refusal {
+            return Err(Refused::new(400, format!("upstream {addr}: {refusal}")));
         }
     }
     Ok(())

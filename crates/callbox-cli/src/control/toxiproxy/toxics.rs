@@ -62,7 +62,7 @@ pub(super) async fn update(fleet: &Fleet, name: &str, toxic: &str, body: &[u8]) 
                 toxic.attributes.take(&numbers)?;
             }
             let reply = Reply::json(200, &toxic);
-            member.exchange(toxic);
+            member.exchange(toxic)?;
             Ok(reply)
         })
         .await
