@@ -101,6 +101,15 @@ mod devices;
 /// Relays steered while they run (rows 109, 110, 112, 113).
 mod control;
 
+/// Faults on `serve`, `connect` and `listen`: latency, cuts, chance.
+mod bent;
+
+/// Faults that look at the bytes, come from files, or are at the listener.
+mod bent_frames;
+
+/// Faults on a relay, counted byte by byte (rows 109 to 111).
+mod bent_relay;
+
 /// Thousands of clients at once.
 mod crowd;
 
@@ -136,6 +145,15 @@ mod relay_limits;
 
 /// `relay` in networks that lose, delay and refuse (rows 33, 37, 39, 41 to 43, 45 to 47).
 mod relay_network;
+
+/// `relay` where peers vanish, wires damage, addresses go and handshakes are never finished (rows 23, 24, 40, 44, 48).
+mod relay_wire;
+
+/// `relay` chained, mirrored, to names that move, to itself (row 54).
+mod relay_chain;
+
+/// Many relays in one process.
+mod relay_fleet;
 
 /// What `relay` shows.
 mod relay_shown;

@@ -17,7 +17,12 @@ use crate::limits::descriptors_return;
 use crate::relay_line::{knocks, pair, relayed};
 
 /// Starts a relay inside `namespace`, from `listen` to `upstream`.
-fn relay_inside(namespace: &Netns, listen: &str, upstream: SocketAddr, words: &[&str]) -> (Process, SocketAddr) {
+pub(crate) fn relay_inside(
+    namespace: &Netns,
+    listen: &str,
+    upstream: SocketAddr,
+    words: &[&str],
+) -> (Process, SocketAddr) {
     let scratch = Scratch::new();
     let path = scratch.join("ready");
     let relay = callbox(["relay", listen, &upstream.to_string(), "--ready-file"]).arg(&path).args(words);
@@ -41,7 +46,7 @@ fn shell(namespace: &Netns, line: &str) -> Result<(), String> {
 }
 
 /// Adds a rule to what comes in inside `namespace`.
-fn rule(namespace: &Netns, rule: &str) -> Result<(), String> {
+pub(crate) fn rule(namespace: &Netns, rule: &str) -> Result<(), String> {
     shell(
         namespace,
         &format!(
@@ -52,19 +57,19 @@ fn rule(namespace: &Netns, rule: &str) -> Result<(), String> {
 }
 
 /// A namespace with a relay and one with its clients and servers, and a link between the two.
-struct Far {
-    near: Netns,
-    far: Netns,
+pub(crate) struct Far {
+    pub(crate) near: Netns,
+    pub(crate) far: Netns,
 }
 
 /// The address of the side where clients and servers are.
-const PEERS: &str = "10.99.0.1";
+pub(crate) const PEERS: &str = "10.99.0.1";
 
 /// The address of the side where the relay is.
-const RELAY: &str = "10.99.0.2";
+pub(crate) const RELAY: &str = "10.99.0.2";
 
 impl Far {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (near, far) = (Netns::new().expect("just made one"), Netns::new().expect("just made one"));
         let name = far.wrapper().pop().expect("its last word is the name");
         near.ip(&["link", "add", "v0", "type", "veth", "peer", "name", "v1", "netns", &name]).expect("a link");
@@ -76,20 +81,20 @@ impl Far {
     }
 
     /// Starts a relay on the far side, to a server on the near one.
-    fn relay(&self, words: &[&str]) -> (Process, SocketAddr, Server) {
+    pub(crate) fn relay(&self, words: &[&str]) -> (Process, SocketAddr, Server) {
         let server = self.near.inside(|| Server::binds_at(&format!("{PEERS}:0")));
         let (relay, address) = relay_inside(&self.far, &format!("{RELAY}:0"), server.address(), words);
         (relay, address, server)
     }
 
-    fn pair(&self, address: SocketAddr, server: &Server) -> (Peer, Peer) {
+    pub(crate) fn pair(&self, address: SocketAddr, server: &Server) -> (Peer, Peer) {
         let client = self.near.inside(|| Peer::connects(address));
         (client, server.accepts())
     }
 }
 
 /// Sends `sent` from one side in a thread while the other reads to the end; panics unless it is the same.
-fn arrives(mut from: Peer, mut to: Peer, sent: Arc<Vec<u8>>) -> Script {
+pub(crate) fn arrives(mut from: Peer, mut to: Peer, sent: Arc<Vec<u8>>) -> Script {
     Script::runs(move || {
         let bytes = sent.clone();
         let writer = Script::runs(move || {
@@ -380,35 +385,6 @@ fn row_47_a_firewall_s_refusals_have_their_names() {
         drop(client);
         relay.drains();
     }
-}
-
-#[test]
-fn a_session_cut_off_by_a_firewall_is_found_by_the_user_timeout() {
-    requires!(netns(), tool("nft"));
-    let namespace = Netns::new().expect("just made one");
-    let upstream = namespace.inside(|| Server::binds_at("127.0.0.1:0"));
-    let words = ["-q", "--json", "--user-timeout", "1s"];
-    let (relay, address) = relay_inside(&namespace, "127.0.0.1:0", upstream.address(), &words);
-    let mut client = namespace.inside(|| Peer::connects(address));
-    let mut server = upstream.accepts();
-    client.sends("x");
-    server.expects("x");
-    let port = upstream.address().port();
-    if let Err(why) = rule(&namespace, &format!("tcp dport {port} drop")) {
-        skip!("{why}");
-    }
-    let start = Instant::now();
-    client.sends("into nothing");
-    let closed = relay.event("closed", |_| true);
-    assert_eq!(closed["termination"], "peer_timeout", "{closed}");
-    assert!(start.elapsed() < scaled(Duration::from_secs(4)), "{:?}", start.elapsed());
-    // No FIN and no RST came from the server; for the client it is not an end of stream.
-    eventually("the client is told", patience(), || {
-        if client.readable_within(Duration::ZERO) { Ok(()) } else { Err("silence".to_owned()) }
-    });
-    client.reads_some(10).expect_err("never an end of stream");
-    drop(server);
-    relay.drains();
 }
 
 #[test]

@@ -212,16 +212,26 @@ async fn converse(
     let mut known = None;
     poll_fn(|cx| {
         session.wake_on_stop(cx, &mut known);
-        if let Some(reason) = session.stopped() {
+        let stopped = session.stopped();
+        if let Some(reason) = stopped
+            && (reason != Termination::Fault || received)
+        {
             return Poll::Ready(Ending::Stopped(reason));
         }
         if !received && let Poll::Ready(side) = receiving.as_mut().poll(cx) {
             match side {
+                Side::Done | Side::Over(Ending::Lost(_)) if stopped.is_some() => {
+                    return Poll::Ready(Ending::Stopped(Termination::Fault));
+                }
                 Side::Over(ending) => return Poll::Ready(ending),
                 Side::Done if lost.is_some() => return Poll::Ready(Ending::Lost(lost.take().expect("just seen"))),
                 Side::Done if end_with_peer && !sent => return Poll::Ready(Ending::PeerEnded),
                 Side::Done => received = true,
             }
+        }
+        if stopped.is_some() {
+            // What the fault let through is on its way to us, and the end behind it.
+            return Poll::Pending;
         }
         if !sent && let Poll::Ready(side) = sending.as_mut().poll(cx) {
             match side {

@@ -49,7 +49,11 @@ pub fn judge(app: &App, args: &PipeArgs, session: &Session, outcome: Outcome) ->
             (Some(expect), _) if !expect.is_met() => Err(hurried(unmet(expect, &ending, peer, args), session, args)),
             (_, Some(count)) if outcome.counted < count => {
                 let what = if args.text.frame.is_none() { "chunks" } else { "frames" };
-                let message = format!("the {peer} ended its stream after {} of {count} {what}", outcome.counted);
+                let ended = match ending {
+                    Ending::Stopped(Termination::Fault) => "a fault ended the session".to_owned(),
+                    _ => format!("the {peer} ended its stream"),
+                };
+                let message = format!("{ended} after {} of {count} {what}", outcome.counted);
                 Err(hurried(Failure::new(exit::LOST, message), session, args))
             }
             _ => Ok(exit::DONE),
@@ -90,6 +94,7 @@ fn unmet(expect: &Expect, ending: &Ending, peer: &str, args: &PipeArgs) -> Failu
             format!("before no byte had come or gone for {}", callbox::units::show_duration(args.idle_timeout))
         }
         Ending::Left | Ending::Stopped(Termination::Aborted) => "before we left".into(),
+        Ending::Stopped(Termination::Fault) => "before a fault ended the session".into(),
         Ending::Stopped(_) => format!("within {}", callbox::units::show_duration(args.timeout)),
         Ending::LingerOver => "before the linger time was over".into(),
         _ => format!("before the {peer}'s end of stream"),

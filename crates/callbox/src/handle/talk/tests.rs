@@ -96,6 +96,19 @@ async fn silence_in_both_directions_is_idle_and_a_byte_is_not() {
 }
 
 #[tokio::test]
+async fn what_a_fault_let_through_before_it_ended_the_session_is_taken() {
+    let (client, mut server) = Stream::pair();
+    server.write_all(b"hello").await.expect("writes");
+    server.shutdown().await.expect("ends");
+    client.session().stop(Termination::Fault);
+    let (_keep, open) = mpsc::channel(1);
+    let mut output = Memory::default();
+    let outcome = talk(client, open, &mut output, Terms::default()).await;
+    assert!(matches!(outcome.ending, Ending::Stopped(Termination::Fault)), "{outcome:?}");
+    assert_eq!(output.bytes, b"hello");
+}
+
+#[tokio::test]
 async fn a_full_output_is_an_error_and_says_which() {
     let (client, mut server) = Stream::pair();
     server.write_all(b"too much").await.expect("writes");
