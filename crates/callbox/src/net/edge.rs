@@ -1,6 +1,8 @@
 //! The outside of a stream: the socket, what has ended, the first error, the counting and the taps.
 
 mod ending;
+#[cfg(test)]
+mod tests;
 
 use std::cell::RefCell;
 use std::io;
