@@ -32,6 +32,22 @@ fn side(role: Role) -> Both {
     }
 }
 
+/// The side as whoever acted there: where callbox ended the session, its own side is callbox itself, and in a relay not the
+/// server behind it.
+fn actor(report: &SessionReport, role: Role) -> Both {
+    match role == report.role && is_ours(report.termination) {
+        true => both!("callbox", "callbox"),
+        false => side(role),
+    }
+}
+
+/// Tells whether the reason is callbox's own, and not what a peer or the network did.
+fn is_ours(termination: Termination) -> bool {
+    use Termination as T;
+    let theirs = [T::ClientReset, T::ServerReset, T::ClientClosed, T::ServerClosed, T::PeerTimeout, T::IoError];
+    !theirs.contains(&termination)
+}
+
 /// What ends a direction: only TCP has a FIN.
 fn fin(report: &SessionReport) -> Both {
     match report.tcp.is_some() || matches!(report.peer, Addr::Tcp { .. }) {
@@ -157,12 +173,15 @@ fn order(report: &SessionReport) -> Both {
     let rest = match report.reset_by {
         Some(by) => both!(
             ", and then {by} reset the connection (RST){cause}", "，随后{by}复位了连接（RST）{cause}",
-            by: side(by), cause: cause(report, by),
+            by: actor(report, by), cause: cause(report, by),
         ),
         None if report.time_wait == Some(TimeWait::Both) => {
             both!(", and {second} did so at the same time", "，{second}也在同一时刻发送", second: side(second))
         }
         // What we have not ended ourselves, the close ends.
+        None if !second_ended && second == report.role && is_ours(report.termination) => {
+            both!(", and callbox ended the other direction by closing", "，另一个方向由 callbox 的关闭而结束")
+        }
         None if second_ended || second == report.role => {
             both!(", and then {second} ended too", "，随后{second}也结束", second: side(second))
         }
@@ -174,7 +193,7 @@ fn order(report: &SessionReport) -> Both {
     both!(
         "{first} sent its {fin} first, after {bytes} B{rest}",
         "{first}先发送了{fin}（在 {bytes} 字节之后）{rest}",
-        first: side(first), fin: fin(report), rest: rest,
+        first: if sent_by_close(report, first) { actor(report, first) } else { side(first) }, fin: fin(report), rest: rest,
     )
 }
 
@@ -182,8 +201,17 @@ fn reset(report: &SessionReport, who: Role) -> Both {
     both!(
         "{who} reset the connection (RST instead of FIN){cause}",
         "{who}复位了连接（发送的是 RST，而不是 FIN）{cause}",
-        who: side(who), cause: cause(report, who),
+        who: actor(report, who), cause: cause(report, who),
     )
+}
+
+/// Tells whether this side's end of stream goes with our close.
+fn sent_by_close(report: &SessionReport, role: Role) -> bool {
+    let ended = match role {
+        Role::Client => report.to_server_ended,
+        Role::Server => report.to_client_ended,
+    };
+    role == report.role && !ended
 }
 
 /// Why a reset comes: known where it was ours, usual where it was the peer's.

@@ -103,7 +103,7 @@ fn our_own_reset_with_unread_bytes_is_owned() {
     client.signal(Signal::INT).signal(Signal::TERM);
     let outcome = client.ends();
     let line = explained(&outcome);
-    tells(line, &["a signal had come", "the client reset the connection", "for it closed with bytes unread"]);
+    tells(line, &["a signal had come", "callbox reset the connection", "for it closed with bytes unread"]);
     tells(line, &["B had arrived and were never read: then close sends a reset", "leaves no TIME_WAIT"]);
     peer.expects_reset();
 }

@@ -158,10 +158,27 @@ fn resets_and_what_was_left_have_their_words() {
             },
             &[
                 "callbox ended it, for the server was stopping",
-                "the server sent its FIN first, after 11 B, and then the server reset the connection (RST), for it \
+                "the server sent its FIN first, after 11 B, and then callbox reset the connection (RST), for it \
                  closed with a linger time of zero before the client had ended.",
             ],
             &["服务器正在停止", "因为它在客户端结束之前就以为零的 linger 时间关闭"],
+        ),
+        (
+            SessionReport { termination: Termination::HalfCloseTimeout, to_client_ended: false, ..report() },
+            &["the client sent its FIN first, after 5 B, and callbox ended the other direction by closing."],
+            &["另一个方向由 callbox 的关闭而结束"],
+        ),
+        (
+            SessionReport {
+                termination: Termination::Fault,
+                reset_by: Some(Role::Server),
+                first_end: None,
+                to_server_ended: false,
+                to_client_ended: false,
+                ..report()
+            },
+            &["for a fault was asked for (--fault); callbox reset the connection (RST instead of FIN), on purpose"],
+            &["callbox复位了连接"],
         ),
         (
             SessionReport { to_client_ended: false, tcp: tcp(0, 3, 0), ..report() },
