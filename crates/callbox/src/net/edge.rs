@@ -1,13 +1,14 @@
 //! The outside of a stream: the socket, what has ended, the first error, the counting and the taps.
 
 mod ending;
+mod swept;
 #[cfg(test)]
 mod tests;
 
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -20,12 +21,13 @@ use crate::addr::Addr;
 use crate::direction::{Direction, Role};
 use crate::event::Event;
 use crate::net::io::{Io, is_passing, poll_recv_owned, poll_send, poll_splice_in, poll_splice_out};
-use crate::net::socket::{keep_alive, local_addr};
+use crate::net::socket::local_addr;
 use crate::net::splice::Conduit;
 use crate::net::sys;
 use crate::report::state;
 use crate::session::Session;
 use crate::termination::Termination;
+use swept::Swept;
 
 /// The buffer that all sessions of a thread read into: big enough that a bulk stream needs few calls, and there is
 /// only one, so that an idle session holds none.
@@ -73,17 +75,6 @@ pub(crate) struct Edge {
     far: OnceLock<Weak<Edge>>,
 }
 
-/// What the sweep saw when it last looked.
-struct Swept {
-    bytes: AtomicU64,
-    waiting: AtomicU32,
-    /// Milliseconds of the sweep's clock when something last moved; 49 days of silence go round.
-    moved: AtomicU32,
-}
-
-/// The sweep has not looked yet.
-const UNSEEN: u32 = u32::MAX;
-
 impl Edge {
     pub(crate) fn new(io: Io, session: Session) -> Edge {
         Edge {
@@ -103,7 +94,7 @@ impl Edge {
             lost: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             owes_keepalive: AtomicBool::new(false),
-            swept: Swept { bytes: AtomicU64::new(0), waiting: AtomicU32::new(0), moved: AtomicU32::new(UNSEEN) },
+            swept: Swept::default(),
             far: OnceLock::new(),
         }
     }
@@ -177,16 +168,6 @@ impl Edge {
         self.write_blocked.load(Relaxed)
     }
 
-    /// Notes whether nobody reads here for now, though no write waits either.
-    pub(crate) fn leave_unread(&self, unread: bool) {
-        self.unread.store(unread, Relaxed);
-    }
-
-    /// Tells whether nobody reads here for now.
-    pub(crate) fn is_left_unread(&self) -> bool {
-        self.unread.load(Relaxed)
-    }
-
     /// Tells whether our end of stream has been sent.
     pub(crate) fn is_write_ended(&self) -> bool {
         self.write_ended.load(Relaxed)
@@ -247,22 +228,6 @@ impl Edge {
             let read = ready!(self.poll_read(cx, &mut scratch[..most]))?;
             Poll::Ready(Ok((read > 0).then(|| take(cx, &scratch[..read]))))
         })
-    }
-
-    /// Leaves it to the sweep to have a silent peer probed: that takes four calls, which most sessions never need.
-    pub(crate) fn owe_keepalive(&self) {
-        self.owes_keepalive.store(true, Relaxed);
-    }
-
-    /// Has a silent peer probed after `idle`, where that is still owed.
-    pub(crate) fn pay_keepalive(&self, idle: Duration) {
-        if self.owes_keepalive.load(Relaxed)
-            && self.owes_keepalive.swap(false, Relaxed)
-            && let Some(socket) = self.descriptor()
-        {
-            // A socket that is gone already needs none.
-            let _ = keep_alive(&socket2::SockRef::from(&socket), idle);
-        }
     }
 
     /// Has bytes copied also where they could be spliced.
@@ -447,28 +412,6 @@ impl Edge {
         Ok(())
     }
 
-    /// Tells whether the connection is gone and nobody may wait long for what is left of it.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.lost.load(Relaxed)
-    }
-
-    /// Asks the kernel whether the connection has been reset while nobody reads here, and notes it; tells whether that is
-    /// news, so that the session is to be woken.
-    pub(crate) fn finds_reset(&self) -> bool {
-        let Some(socket) = self.descriptor() else { return false };
-        let ended = self.aborted.load(Relaxed) || (self.is_read_ended() && self.write_ended.load(Relaxed));
-        if ended || self.is_lost() || sys::tcp_state(socket) != state::CLOSE {
-            return false;
-        }
-        if self.broken.load(Relaxed) == 0 {
-            // Where both ends of stream have passed, ours first, the socket says the same, with bytes perhaps unread.
-            let Ok(Some(pending)) = socket2::SockRef::from(&socket).take_error() else { return false };
-            self.latch(pending);
-        }
-        self.lost.store(true, Relaxed);
-        true
-    }
-
     /// Returns how a broken connection ended for the session it was a side of, `side` being who sat at the other end.
     pub(crate) fn broken_end(&self, side: Role) -> Option<Termination> {
         match self.broken.load(Relaxed) {
@@ -483,19 +426,6 @@ impl Edge {
     pub(crate) fn break_off(&self) {
         self.aborted.store(true, Relaxed);
         self.reset_on_close();
-    }
-
-    /// Tells for how long nothing has moved, by a clock that the sweep keeps; `bytes` is what has been moved in all, `waiting`
-    /// what the peer has not taken.
-    ///
-    /// Only the sweep calls this: it compares with what it saw the last time.
-    pub(crate) fn quiet_for(&self, clock: Duration, bytes: u64, waiting: usize) -> Duration {
-        let (now, waiting) = (clock.as_millis() as u32, waiting as u32);
-        let (before, waited) = (self.swept.bytes.swap(bytes, Relaxed), self.swept.waiting.swap(waiting, Relaxed));
-        if before != bytes || waited != waiting || self.swept.moved.load(Relaxed) == UNSEEN {
-            self.swept.moved.store(now, Relaxed);
-        }
-        Duration::from_millis(now.wrapping_sub(self.swept.moved.load(Relaxed)).into())
     }
 
     fn inbound_ended(&self) -> io::Result<()> {

@@ -164,6 +164,27 @@ fn resets_and_what_was_left_have_their_words() {
             &["服务器正在停止", "因为它在客户端结束之前就以为零的 linger 时间关闭"],
         ),
         (
+            SessionReport { to_client_ended: false, tcp: tcp(0, 3, 0), ..report() },
+            &["and then the server ended too", "3 B that we sent were not acknowledged yet; after the close"],
+            &["3 字节还没有得到确认"],
+        ),
+        (
+            SessionReport { peer: Addr::Unix("/tmp/a".into()), tcp: None, time_wait: None, ..report() },
+            &["the client sent its end of stream first", "to the client. A Unix socket has no round trips"],
+            &["先发送了流结束", "Unix 套接字没有往返时间"],
+        ),
+        (
+            SessionReport { to_client_bytes: 0, to_client_chunks: 0, ..report() },
+            &["5 B in 1 chunk went to the server and nothing to the client"],
+            &["发往客户端：没有字节"],
+        ),
+    ]);
+}
+
+#[test]
+fn what_callbox_did_is_not_told_of_a_server_behind_it() {
+    holds(&[
+        (
             SessionReport { termination: Termination::HalfCloseTimeout, to_client_ended: false, ..report() },
             &["the client sent its FIN first, after 5 B, and callbox ended the other direction by closing."],
             &["另一个方向由 callbox 的关闭而结束"],
@@ -179,21 +200,6 @@ fn resets_and_what_was_left_have_their_words() {
             },
             &["for a fault was asked for (--fault); callbox reset the connection (RST instead of FIN), on purpose"],
             &["callbox复位了连接"],
-        ),
-        (
-            SessionReport { to_client_ended: false, tcp: tcp(0, 3, 0), ..report() },
-            &["and then the server ended too", "3 B that we sent were not acknowledged yet; after the close"],
-            &["3 字节还没有得到确认"],
-        ),
-        (
-            SessionReport { peer: Addr::Unix("/tmp/a".into()), tcp: None, time_wait: None, ..report() },
-            &["the client sent its end of stream first", "to the client. A Unix socket has no round trips"],
-            &["先发送了流结束", "Unix 套接字没有往返时间"],
-        ),
-        (
-            SessionReport { to_client_bytes: 0, to_client_chunks: 0, ..report() },
-            &["5 B in 1 chunk went to the server and nothing to the client"],
-            &["发往客户端：没有字节"],
         ),
     ]);
 }
