@@ -197,9 +197,8 @@ fn a_wrong_command_is_said_and_the_prompt_comes_back() {
     person.leaves();
 }
 
-/// Starts `serve --console WORDS` on a terminal.
-fn serving(terminal: &Terminal, words: &[&str]) -> (Process, SocketAddr) {
-    let scratch = Scratch::new();
+/// Starts `serve --console WORDS` on a terminal; its history is in the folder.
+fn serving(terminal: &Terminal, words: &[&str], scratch: &Scratch) -> (Process, SocketAddr) {
     let path = scratch.join("ready");
     let server = serve(["--console", "--ready-file"]).arg(&path).args(words);
     started(server.env("XDG_STATE_HOME", scratch.path()).on_terminal(terminal), &path)
@@ -208,7 +207,8 @@ fn serving(terminal: &Terminal, words: &[&str]) -> (Process, SocketAddr) {
 #[test]
 fn a_server_s_prompt_stays_whole_too() {
     let terminal = Terminal::opens();
-    let (server, address) = serving(&terminal, &[]);
+    let scratch = Scratch::new();
+    let (server, address) = serving(&terminal, &[], &scratch);
     let mut peer = Peer::connects(address);
     terminal.sees("who came", |rows| rows.iter().any(|row| row.contains("#1 connected")));
     terminal.types("/to 1 good day").sees("the line", |rows| ends_with(rows, &["> /to 1 good day"]));
@@ -229,7 +229,8 @@ fn a_server_s_prompt_stays_whole_too() {
 #[test]
 fn control_c_at_a_server_s_prompt_clears_the_line_and_again_leaves() {
     let terminal = Terminal::opens();
-    let (server, _) = serving(&terminal, &[]);
+    let scratch = Scratch::new();
+    let (server, _) = serving(&terminal, &[], &scratch);
     terminal.types("/to 1 x").sees("the line", |rows| ends_with(rows, &["> /to 1 x"]));
     terminal.types("\x03").sees("an empty prompt", |rows| ends_with(rows, &[">"]));
     terminal.types("\x03");
@@ -254,7 +255,8 @@ fn a_prompt_stays_usable_while_500_talk_at_once() {
     let count = if quick() { 100 } else { 500 };
     requires!(descriptors(count + 200));
     let terminal = Terminal::opens();
-    let (server, address) = serving(&terminal, &[]);
+    let scratch = Scratch::new();
+    let (server, address) = serving(&terminal, &[], &scratch);
     let mut mine = Peer::connects(address);
     terminal.sees("who came", |rows| rows.iter().any(|row| row.contains("#1 connected")));
     let over = Arc::new(AtomicBool::new(false));
