@@ -236,8 +236,8 @@ fn row_38_quick_connects_and_closes_are_all_counted() {
         descriptors_return(&server, baseline);
         resident.push(server.reading().resident_kib());
     }
-    // Flat between the halves: five in a hundred and a page or two.
-    assert!(resident[1] <= resident[0] + resident[0] / 20 + 256, "memory in KiB after each half: {resident:?}");
+    // How many sessions stand at once differs on a busy machine. 63 bytes left behind by each connection would be told.
+    assert!(resident[1] <= resident[0] + 3072, "memory in KiB after each half: {resident:?}");
     let ledger = server.drains().ledger();
     ledger.balances();
     let summary = ledger.summary();

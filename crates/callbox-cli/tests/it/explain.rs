@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use callbox_testkit::{Outcome, Output, Peer, Scratch, Script, free_address};
+use callbox_testkit::{Input, Outcome, Output, Peer, Scratch, Script, free_address};
 use rustix::net::{AddressFamily, SocketType};
 use rustix::process::Signal;
 
@@ -72,8 +72,12 @@ fn both_pipes_explain_their_session_without_v() {
     let line = explained(&outcome);
     tells(line, &["the client sent its FIN first, after 5 B", "TIME_WAIT stays with the client, here at 127.0.0.1:"]);
     peer.joins();
-    let listener = listen(["--explain"]).start();
-    Peer::connects(listener.ready()).ends().expects_end();
+    // Its own input must not end before the client has.
+    let mut listener = listen(["--explain"]).input(Input::Piped).start();
+    let mut client = Peer::connects(listener.ready());
+    client.ends();
+    listener.ends_input();
+    client.expects_end();
     let line = "#1 explained: the client sent its FIN first, after 0 B";
     listener.exits(0).said(line).said("Nothing went to the server and nothing to the client");
 }

@@ -25,7 +25,10 @@ fn person_with(state: Scratch) -> Person {
     let terminal = Terminal::opens();
     let client = connect(server.address(), []).env("XDG_STATE_HOME", state.path()).on_terminal(&terminal).start();
     let peer = server.accepts();
-    terminal.sees("a prompt", |rows| rows.last().is_some_and(|row| row == ">"));
+    // What is said at the beginning may come when the prompt is there already.
+    terminal.sees("the greeting above a prompt", |rows| {
+        rows.iter().any(|row| row.contains("/help shows")) && rows.last().is_some_and(|row| row == ">")
+    });
     Person { terminal, client, peer, state }
 }
 
