@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use callbox::bus::{Bus, Interest};
 use callbox::direction::Direction;
@@ -19,6 +20,7 @@ use crate::console::{Console, direct};
 use crate::exit::{self, Failure};
 use crate::explain;
 use crate::signal::{Ending, Signals};
+use crate::tls::expiry;
 use crate::ui::json::Json;
 use crate::ui::log::{Level, Log};
 use crate::ui::thread::{FLUSH_GRACE, Last, Shower, Shown, Status, View};
@@ -49,6 +51,8 @@ pub struct Watched {
     pub inbound: Direction,
     /// The byte pipe's bytes go to standard output as they are, past the events.
     pub raw: bool,
+    /// Certificates of other sides that expire within this time are warned of.
+    pub expiry_warn: Option<Duration>,
 }
 
 /// A command's surroundings.
@@ -67,7 +71,7 @@ pub struct App {
 impl App {
     /// Starts the thread that shows events.
     pub fn start(output: &OutputArgs, purpose: Purpose, watched: Watched) -> Result<App, Failure> {
-        let Watched { style, live, framing, most_frames, ends_session, inbound, raw } = watched;
+        let Watched { style, live, framing, most_frames, ends_session, inbound, raw, expiry_warn } = watched;
         let (show, encoding) = {
             let style = style.lock().unwrap_or_else(PoisonError::into_inner);
             (style.show, style.encoding)
@@ -77,6 +81,7 @@ impl App {
             verbose: output.verbose,
             sessions: purpose == Purpose::Server,
             explain: output.explains(),
+            expiry_warn,
         };
         let pipe = purpose == Purpose::Pipe;
         let wanted = if pipe { !raw } else { !output.quiet };
@@ -88,7 +93,8 @@ impl App {
                 || lines
                 || (pipe && !raw)
                 || (!output.quiet && (level.sessions || level.verbose > 0))
-                || level.explain.is_some(),
+                || level.explain.is_some()
+                || expiry_warn.is_some(),
             lossless: pipe && (output.json || lines),
             frames: cuts,
         };
@@ -123,10 +129,26 @@ impl App {
         }
     }
 
+    /// Says what must not be missed, however little is to be said; to programs too.
+    pub fn warn(&self, message: &str) {
+        if self.output.json {
+            self.tell(message);
+            // The log says notices too, unless it is to be quiet.
+            if !self.output.quiet {
+                return;
+            }
+        }
+        expiry::warn(message);
+    }
+
+    /// Says something that has happened: to programs too.
+    pub fn tell(&self, message: impl Into<String>) {
+        self.bus.emit(tokio::time::Instant::now(), Event::Notice { message: message.into() });
+    }
+
     /// Says with which seed the same would be drawn again: to programs too.
     pub fn drew(&self, seed: u64) {
-        let message = format!("seed {seed}: --seed {seed} draws the same again");
-        self.bus.emit(tokio::time::Instant::now(), Event::Notice { message });
+        self.tell(format!("seed {seed}: --seed {seed} draws the same again"));
     }
 
     /// Says what failed while the run goes on.

@@ -7,9 +7,12 @@ use crate::args::{Color, OutputArgs};
 use crate::cmd;
 use crate::exit::{self, Failure};
 
+/// What `--version` says: which TLS is built in matters where its weaknesses are told of.
+const LONG_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\ntls: rustls/ring");
+
 /// The test set for TCP: connect, listen, serve, learn
 #[derive(Debug, Parser)]
-#[command(name = "callbox", version, disable_help_subcommand = true, max_term_width = 100, propagate_version = true)]
+#[command(name = "callbox", version, long_version = LONG_VERSION, disable_help_subcommand = true, max_term_width = 100, propagate_version = true)]
 #[command(
     after_help = "Try `callbox serve` in one terminal and `callbox connect 127.0.0.1:8848 --send hello` in another."
 )]

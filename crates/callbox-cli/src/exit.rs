@@ -11,7 +11,7 @@ pub const UNMET: u8 = 1;
 pub const USAGE: u8 = 2;
 /// Name not found, refused, unreachable, cannot bind.
 pub const NO_CONNECTION: u8 = 3;
-/// A proxy did not say what it must.
+/// A proxy did not say what it must, or does not lead there; TLS could not be agreed on.
 pub const HANDSHAKE: u8 = 4;
 /// Reset, or ended where more was due.
 pub const LOST: u8 = 5;
@@ -105,13 +105,46 @@ pub fn code(error: &Error) -> u8 {
         Kind::TimedOut => TIMED_OUT,
         Kind::Reset | Kind::Ended => LOST,
         Kind::Invalid => USAGE,
-        Kind::Proxy => HANDSHAKE,
+        Kind::Proxy | Kind::Tls => HANDSHAKE,
+        _ if matches!(error.operation(), "read certificate" | "read key" | "reload") => LOCAL,
         _ if matches!(error.operation(), "read" | "write" | "shutdown") => LOST,
         _ => NO_CONNECTION,
     }
 }
 
+/// What may help where TLS came to nothing.
+fn tls_hints(cause: &str) -> Vec<String> {
+    // Whose certificate was not believed, the cause says last.
+    let pin = cause.split_once("; its pin is ").map(|(_, pin)| pin);
+    let mut hints = Vec::new();
+    if cause.contains("does not speak TLS") {
+        hints.push("to talk to it without TLS, leave --tls and tls:// out".to_owned());
+    }
+    if cause.contains("not trusted") || cause.contains("not among those trusted") {
+        hints.push(
+            "--ca FILE believes what the CA in that file has signed, and a self-signed certificate itself".into(),
+        );
+    }
+    let for_other_use = cause.contains("(extended key usage)");
+    if cause.contains("certificate is not for ") && !for_other_use && pin.is_some() {
+        hints.push("--sni NAME asks for another name and verifies that".into());
+    }
+    if cause.contains("no name to verify") {
+        hints.push("--sni NAME says it; or --pin sha256:HEX says which certificate it is".into());
+    }
+    if cause.contains("certificate required") {
+        hints.push("--cert FILE --key FILE shows ours".into());
+    }
+    if let Some(pin) = pin {
+        hints.push(format!("--pin {pin} believes this one, if it is the one that you expect"));
+    }
+    hints
+}
+
 fn hints(error: &Error) -> Vec<String> {
+    if error.kind() == Kind::Tls {
+        return tls_hints(&error.cause());
+    }
     let address = error.address().unwrap_or("ADDR");
     let port = address.rsplit(':').next().filter(|port| port.parse::<u16>().is_ok());
     let hint = match (error.operation(), error.kind()) {
@@ -124,6 +157,12 @@ fn hints(error: &Error) -> Vec<String> {
             "a firewall may drop it silently; --connect-timeout changes how long to wait".into()
         }
         ("resolve", Kind::NotFound) => "check the spelling, or give the address in numbers".into(),
+        ("bind", Kind::AddressInUse) if address.starts_with("unix:") => {
+            "choose another path, or remove what is there if nobody needs it".into()
+        }
+        ("bind", Kind::PermissionDenied) if address.starts_with("unix:") => {
+            "a socket is made in a folder that you may write in".into()
+        }
         ("bind" | "listen", Kind::AddressInUse) => match port {
             Some(port) => format!("`ss -ltnp 'sport = :{port}'` shows who holds it; port 0 takes a free one"),
             None => "somebody else holds it".into(),
@@ -138,10 +177,39 @@ fn hints(error: &Error) -> Vec<String> {
             "with --accept-proxy each connection begins with a PROXY protocol header; leave it out where no proxy sends one"
                 .into()
         }
+        ("connect to proxy", Kind::Refused | Kind::TimedOut) => {
+            "it is the proxy that does not answer there; --proxy names it, or ALL_PROXY with --proxy env".into()
+        }
+        ("proxy", Kind::Proxy) => match through_proxy(&error.cause(), address) {
+            Some(hint) => hint,
+            None => return Vec::new(),
+        },
+        ("starttls", Kind::TimedOut | Kind::Ended) => {
+            "where TLS begins at once, as on the ports 465, 636, 993 and 995, leave --starttls out".into()
+        }
         (_, Kind::Exhausted) => "`ulimit -n` shows the limit of open descriptors".into(),
         _ => return Vec::new(),
     };
     vec![hint]
+}
+
+/// Says what may help with a proxy that does not lead there.
+fn through_proxy(cause: &str, proxy: &str) -> Option<String> {
+    let place = proxy.split_once("://").map_or(proxy, |(_, place)| place);
+    let hint = match cause {
+        "wants a user and password" => {
+            let scheme = proxy.split("://").next().unwrap_or("http");
+            format!("give it one: --proxy {scheme}://USER:PASSWORD@{place}, or the same in ALL_PROXY and --proxy env")
+        }
+        "refused the user and password" => "in a URL, write @ as %40, : as %3A, / as %2F and % as %25".into(),
+        "answers in HTTP, not in SOCKS" => format!("that is an HTTP proxy: --proxy http://{place}"),
+        "its answer is not HTTP" => format!("where it speaks SOCKS, write --proxy socks5h://{place}"),
+        cause if cause.starts_with("connect ") => {
+            "the proxy was reached and answered; it is the proxy that does not get there".into()
+        }
+        _ => return None,
+    };
+    Some(hint)
 }
 
 #[cfg(test)]
@@ -158,6 +226,11 @@ mod tests {
         assert_eq!(error("bind", Kind::AddressInUse), NO_CONNECTION);
         assert_eq!(error("read", Kind::Invalid), USAGE);
         assert_eq!(error("receive PROXY header", Kind::Proxy), HANDSHAKE);
+        assert_eq!(error("TLS handshake", Kind::Tls), HANDSHAKE);
+        assert_eq!(error("read", Kind::Tls), HANDSHAKE, "TLS 1.3 refuses a client after its handshake");
+        assert_eq!(error("read certificate", Kind::NotFound), LOCAL);
+        assert_eq!(error("read certificate", Kind::Invalid), USAGE);
+        assert_eq!(error("reload", Kind::Io), LOCAL);
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod exit;
 mod explain;
 mod lang;
 mod signal;
+mod started;
+mod tls;
 mod tour;
 mod ui;
 

@@ -29,6 +29,8 @@ impl Ending {
 pub enum Asked {
     /// To end.
     End(Ending),
+    /// SIGHUP where there is something to read again: to do that.
+    Reload,
     /// SIGUSR1: to stop accepting.
     Suspend,
     /// SIGUSR2: to accept again.
@@ -42,6 +44,19 @@ pub struct Signals {
     terminate: Signal,
     suspend: Signal,
     resume: Signal,
+    /// What SIGHUP means.
+    on_hangup: OnHangup,
+}
+
+/// What SIGHUP means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OnHangup {
+    /// To end.
+    End,
+    /// To read again.
+    Reload,
+    /// To read again, unless it comes from our terminal, which is gone then.
+    ReloadUnlessGone,
 }
 
 impl Signals {
@@ -54,11 +69,27 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             suspend: signal(SignalKind::user_defined1())?,
             resume: signal(SignalKind::user_defined2())?,
+            on_hangup: OnHangup::End,
         })
+    }
+
+    /// Has SIGHUP ask for a reload from here on, which is what it means to those that run in the background. Where callbox
+    /// has a terminal and that is gone when the signal comes, it still asks to end, unless hangups were to be ignored.
+    pub fn reload_on_hangup(&mut self) -> std::io::Result<()> {
+        self.on_hangup = match &self.hangup {
+            Some(_) if has_terminal() => OnHangup::ReloadUnlessGone,
+            Some(_) => OnHangup::Reload,
+            None => {
+                self.hangup = Some(signal(SignalKind::hangup())?);
+                OnHangup::Reload
+            }
+        };
+        Ok(())
     }
 
     /// Waits for a signal that means something to a server.
     pub async fn next(&mut self) -> Asked {
+        let on_hangup = self.on_hangup;
         let hangup = async {
             match &mut self.hangup {
                 Some(hangup) => hangup.recv().await,
@@ -69,7 +100,11 @@ impl Signals {
             biased;
             _ = self.terminate.recv() => Asked::End(Ending::Terminate),
             _ = self.interrupt.recv() => Asked::End(Ending::Interrupt),
-            _ = hangup => Asked::End(Ending::Hangup),
+            _ = hangup => match on_hangup {
+                OnHangup::Reload => Asked::Reload,
+                OnHangup::ReloadUnlessGone if has_terminal() => Asked::Reload,
+                _ => Asked::End(Ending::Hangup),
+            },
             _ = self.suspend.recv() => Asked::Suspend,
             _ = self.resume.recv() => Asked::Resume,
         }
@@ -83,6 +118,12 @@ impl Signals {
             }
         }
     }
+}
+
+/// Whether there is a controlling terminal: when one is closed, it is taken away from all that it controls.
+fn has_terminal() -> bool {
+    use rustix::fs::{Mode, OFlags, open};
+    open("/dev/tty", OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).is_ok()
 }
 
 /// Whether SIGHUP was ignored when we were started; the first bit of the mask is signal 1.

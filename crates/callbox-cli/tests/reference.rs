@@ -73,7 +73,7 @@ fn every_command_of_the_binary_is_on_the_page() {
 }
 
 /// Flags that pages name and that are not callbox's, or not yet.
-const OTHERS_FLAGS: [&str; 12] = [
+const OTHERS_FLAGS: [&str; 13] = [
     "--release",
     "--quick",
     "--path",
@@ -84,6 +84,7 @@ const OTHERS_FLAGS: [&str; 12] = [
     "--locked",
     "--help",
     "--broker",
+    "--cacert",
     "--sh-exec",
     "--chat",
 ];
@@ -101,9 +102,13 @@ fn every_flag_that_a_page_names_exists() {
         "explain.md",
         "faults.md",
         "control.md",
+        "access.md",
+        "proxies.md",
+        "tls.md",
     ]
     .map(|name| format!("docs/reference/{name}"));
-    let others = ["README.md", "README.zh-CN.md", "SECURITY.md", "CHANGELOG.md", "docs/relay.md"].map(str::to_owned);
+    let others = ["README.md", "README.zh-CN.md", "SECURITY.md", "CHANGELOG.md", "docs/relay.md", "docs/systemd.md"]
+        .map(str::to_owned);
     for path in others.iter().chain(&reference) {
         let text = page(path);
         for (at, _) in text.match_indices("--") {
@@ -192,6 +197,8 @@ fn problem(schema: &Value, value: &Value) -> Option<String> {
                 "object" => !value.is_object(),
                 "string" => !value.is_string(),
                 "integer" => !value.is_u64() && !value.is_i64(),
+                "boolean" => !value.is_boolean(),
+                "array" => !value.is_array(),
                 other => panic!("unknown type {other}"),
             },
             "const" => value != rule,
@@ -209,6 +216,13 @@ fn problem(schema: &Value, value: &Value) -> Option<String> {
             }
             "additionalProperties" => {
                 value.as_object().is_some_and(|map| map.values().any(|value| problem(rule, value).is_some()))
+            }
+            "items" => {
+                let found = value.as_array().and_then(|items| items.iter().find_map(|item| problem(rule, item)));
+                if found.is_some() {
+                    return found;
+                }
+                false
             }
             "description" | "title" => false,
             other => panic!("this validator does not know {other}"),
@@ -398,6 +412,26 @@ fn behind_a_proxy() -> Vec<String> {
     lines
 }
 
+/// TLS by a certificate that is made now; and who does not speak it.
+fn secured() -> Vec<String> {
+    let mut command = Command::new(CALLBOX);
+    let state = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reference-state");
+    command.args(["serve", "127.0.0.1:0", "--tls", "--echo", "--json"]).env("XDG_STATE_HOME", state);
+    let (mut server, address) = Run::start(command).listening();
+    let words = ["connect", &address, "--tls", "--insecure", "--alpn", "h2", "--sni", "localhost", "--send", "hello"];
+    let (code, mut lines) = Run::callbox(&words).finish();
+    assert_eq!(code, 0);
+    assert!(lines.iter().any(|line| line.contains("\"sha256\":\"")), "{lines:?}");
+    server.wait_for("closed");
+    dial(&address).write_all(b"hello").expect("writes");
+    assert_eq!(server.wait_for("refused")["reason"], "not_tls");
+    let (code, refused) = Run::callbox(&["connect", &address, "--tls", "--send", "hello"]).finish();
+    assert_eq!(code, 4);
+    lines.extend(server.end().1);
+    lines.extend(refused);
+    lines
+}
+
 /// A relay whose first upstream is gone, with a fault, and a mirror that answers something else.
 fn relayed() -> Vec<String> {
     let (gone, nobody) = Run::serve(&[]);
@@ -474,8 +508,19 @@ fn lost() -> Vec<String> {
 #[test]
 fn every_event_of_real_runs_is_in_the_schema() {
     let mut seen = BTreeSet::new();
-    let scenarios =
-        [a_pipe, nobody_there, suspended_and_drained, full, behind_a_proxy, relayed, steered, programs, paused, lost];
+    let scenarios = [
+        a_pipe,
+        nobody_there,
+        suspended_and_drained,
+        full,
+        behind_a_proxy,
+        secured,
+        relayed,
+        steered,
+        programs,
+        paused,
+        lost,
+    ];
     for scenario in scenarios {
         seen.extend(check(&scenario()));
     }

@@ -1,6 +1,7 @@
 //! Addresses: what is read prints and reads back, what is not is refused at its place.
 
 use callbox::Addr;
+use callbox::addr::Endpoint;
 
 use crate::refusal;
 
@@ -8,6 +9,9 @@ use crate::refusal;
 pub fn body(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     check(Addr::parse(text), text);
+    if let Ok(endpoint) = Endpoint::parse(text) {
+        assert_eq!(Endpoint::parse(&endpoint.to_string()).as_ref(), Ok(&endpoint), "{endpoint}");
+    }
     if let Some((host, port)) = text.split_once(' ') {
         check(Addr::from_words(host, port), text);
     }

@@ -22,7 +22,7 @@ pub fn body(data: &[u8]) {
     for framing in ["none", "line"] {
         let framing: Framing = framing.parse().expect("a framing");
         let faults = vec![Clipped { id: 1, name: shown.clone(), fault: again.clone() }];
-        bend(&Plan { seed: 1, framing, faults }, data);
+        bend(&Plan { seed: 1, framing, faults, rate: None }, data);
     }
 }
 

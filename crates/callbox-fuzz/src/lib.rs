@@ -11,6 +11,7 @@
 //! ```
 
 pub mod address;
+pub mod certificate;
 // Compiled for a test of itself, the binary's file would bring its own tests along.
 #[cfg(not(test))]
 pub mod console;
@@ -21,12 +22,20 @@ pub mod frame;
 pub mod frame_spec;
 pub mod hex;
 pub mod hexdump;
+pub mod http_connect_client;
+pub mod http_connect_server;
 mod input;
 pub mod json_indent;
 pub mod pattern;
+pub mod pin;
 pub mod printer;
 pub mod proxy_header;
+pub mod proxy_url;
+pub mod ranges;
 pub mod refusal;
+pub mod socks_client;
+pub mod socks_server;
+pub mod targets;
 pub mod template;
 pub mod units;
 
@@ -36,6 +45,7 @@ pub type Body = fn(&[u8]);
 /// Every target: its name and its body.
 pub const TARGETS: &[(&str, Body)] = &[
     ("address", address::body),
+    ("certificate", certificate::body),
     #[cfg(not(test))]
     ("console", console::body),
     ("decoder", decoder::body),
@@ -56,10 +66,18 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("frame_varint", frame::varint),
     ("hex", hex::body),
     ("hexdump", hexdump::body),
+    ("http_connect_client", http_connect_client::body),
+    ("http_connect_server", http_connect_server::body),
     ("json_indent", json_indent::body),
     ("pattern", pattern::body),
+    ("pin", pin::body),
     ("printer", printer::body),
     ("proxy_header", proxy_header::body),
+    ("proxy_url", proxy_url::body),
+    ("ranges", ranges::body),
+    ("socks_client", socks_client::body),
+    ("socks_server", socks_server::body),
+    ("targets", targets::body),
     ("template", template::body),
     ("units", units::body),
 ];

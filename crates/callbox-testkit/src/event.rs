@@ -49,6 +49,17 @@ const FIELDS: &[(&str, &[(&str, Kind)])] = &[
     // And a relay what its upstreams, its faults and its mirror do.
     ("upstream", &[("address", Kind::Text), ("state", Kind::Text)]),
     ("control", &[("address", Kind::Text)]),
+    // Of TLS, what was agreed on.
+    (
+        "tls",
+        &[
+            ("session", Kind::Count),
+            ("role", Kind::Text),
+            ("version", Kind::Text),
+            ("suite", Kind::Text),
+            ("trust", Kind::Text),
+        ],
+    ),
     ("fault", &[("session", Kind::Count), ("fault", Kind::Text), ("offset", Kind::Count), ("what", Kind::Text)]),
     ("mirror", &[("session", Kind::Count), ("outcome", Kind::Text)]),
     (

@@ -14,6 +14,7 @@
 )]
 
 pub mod bytes;
+pub mod certificates;
 pub mod command;
 pub mod deadline;
 pub mod event;
@@ -32,6 +33,7 @@ pub mod terminal;
 pub mod transcript;
 
 pub use bytes::{assert_same_bytes, pattern};
+pub use certificates::{Certificates, Leaf, Pair};
 pub use command::{Callbox, Input, Output};
 pub use deadline::{eventually, patience, quick, scaled};
 pub use event::Ledger;

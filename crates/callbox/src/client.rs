@@ -19,17 +19,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::sleep;
 
-use crate::addr::Addr;
+use crate::addr::{Addr, Endpoint};
 use crate::conduct::conduct;
 use crate::direction::Role;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::handle::Handler;
 use crate::net::closing::Closing;
-use crate::net::connect::{ConnectOptions, Connected, connect};
+use crate::net::connect::{ConnectOptions, Target};
 use crate::net::edge::Edge;
+use crate::net::open::{Opened, open};
 use crate::net::retry::Attempts;
 use crate::net::stream::{Stream, is_peer_gone};
+use crate::net::tls::ClientTls;
 use crate::observers::Observers;
 use crate::report::{SessionId, SessionReport};
 use crate::session::Session;
@@ -41,30 +43,35 @@ pub use crate::net::retry::{RETRY_PAUSE_MAX, RETRY_PAUSE_MIN, Retry};
 pub struct Client {
     addr: Addr,
     options: ConnectOptions,
+    /// TLS, where the address asks for it and no options do.
+    tls: Option<ClientTls>,
     retry: Retry,
     observers: Observers,
 }
 
 impl Client {
-    /// Prepares to connect to `addr`, with the default options and unwatched.
+    /// Prepares to connect to `addr`, with the default options and unwatched. With `tls://host:port` it speaks TLS, by the
+    /// default options of a [`ClientTls`] unless it is given others.
     ///
     /// # Errors
     ///
     /// An address that cannot be read.
     pub fn new<A>(addr: A) -> Result<Client>
     where
-        A: TryInto<Addr>,
+        A: TryInto<Endpoint>,
         Error: From<A::Error>,
     {
-        let addr = addr.try_into()?;
-        let (options, retry) = (ConnectOptions::default(), Retry::default());
-        Ok(Client { addr, options, retry, observers: Observers::none() })
+        let Endpoint { addr, tls } = addr.try_into()?;
+        let tls = if tls { Some(ClientTls::by_default()?) } else { None };
+        let (options, retry) = (ConnectOptions { tls: tls.clone(), ..ConnectOptions::default() }, Retry::default());
+        Ok(Client { addr, options, tls, retry, observers: Observers::none() })
     }
 
-    /// Replaces the options.
+    /// Replaces the options; an address that asks for TLS still has it.
     #[must_use]
     pub fn with_options(self, options: ConnectOptions) -> Client {
-        Client { options, ..self }
+        let tls = options.tls.or_else(|| self.tls.clone());
+        Client { options: ConnectOptions { tls, ..options }, ..self }
     }
 
     /// Replaces how often to try.
@@ -89,18 +96,19 @@ impl Client {
     ///
     /// Dropping the future abandons all attempts.
     pub async fn connect(&self) -> Result<Stream> {
-        let connected = self.try_until_spent().await?;
-        let session = Session::new(SessionId(1), Role::Client, connected.peer, self.observers.clone());
-        let edge =
-            Edge::socket(connected.socket, session).map_err(|error| Error::io("connect", error).at(&self.addr))?;
+        let Opened { io, peer, phases, through } = self.try_until_spent().await?;
+        let edge = Edge::new(io, Session::new(SessionId(1), Role::Client, peer, self.observers.clone()));
         self.observers.emit(|| Event::Connected {
             via: None,
+            process: None,
+            through,
             session: SessionId(1),
             role: Role::Client,
             peer: edge.session().peer().clone(),
             local: edge.local().unwrap_or_else(|| edge.session().peer().clone()),
-            phases: Some(connected.phases),
+            phases: Some(phases),
         });
+        edge.announce_tls();
         Ok(Stream::from_edge(Arc::new(edge)))
     }
 
@@ -126,14 +134,14 @@ impl Client {
         failure.map_or(Ok(report), Err)
     }
 
-    async fn try_until_spent(&self) -> Result<Connected> {
+    async fn try_until_spent(&self) -> Result<Opened> {
         let mut attempts = Attempts::new(self.retry);
         loop {
-            let error = match connect(&self.addr, &self.options).await {
-                Ok(connected) => return Ok(connected),
+            let error = match open(Target::Named(&self.addr), &self.options, &[]).await {
+                Ok(opened) => return Ok(opened),
                 Err(error) => error,
             };
-            let Some(pause) = attempts.failed(error.kind()) else {
+            let Some(pause) = attempts.failed(&error) else {
                 return Err(error);
             };
             let error = Arc::new(error);
@@ -217,5 +225,15 @@ mod tests {
         let addr = Addr::from(socket.local_addr().expect("bound"));
         let client = Client::new(addr).expect("good").with_retry(Retry::Times(1));
         assert!(client.connect().await.expect_err("nobody listens").is_refused());
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn an_address_that_asks_for_tls_has_it_whatever_the_options() {
+        let client = Client::new("tls://localhost:443").expect("good");
+        assert!(client.options.tls.is_some());
+        let client = client.with_options(ConnectOptions::default());
+        assert!(client.options.tls.is_some());
+        assert!(Client::new("localhost:443").expect("good").options.tls.is_none());
     }
 }

@@ -139,6 +139,10 @@ fn is_abrupt(reason: Termination) -> bool {
             | Termination::UpstreamUnreachable
             | Termination::UpstreamNotFound
             | Termination::UpstreamFailed
+            // What there was to say has been said.
+            | Termination::TargetDenied
+            | Termination::HandshakeTimeout
+            | Termination::HandshakeFailed
             | Termination::ServerReset
     )
 }

@@ -40,8 +40,10 @@ pub enum Kind {
     FrameTooLarge,
     /// What came can be no frame by the framer's rule.
     FrameMalformed,
-    /// A proxy did not say what it must (PROXY protocol).
+    /// A proxy did not say what it must (PROXY protocol), or does not lead where it is asked to.
     Proxy,
+    /// TLS could not be agreed on, or the other side broke its rules or ended it by an alert.
+    Tls,
     /// A value that cannot be read, such as an address.
     Invalid,
     /// Anything else the system reports.
@@ -66,6 +68,7 @@ impl Kind {
             Kind::FrameTooLarge => "frame_too_large",
             Kind::FrameMalformed => "frame_malformed",
             Kind::Proxy => "proxy",
+            Kind::Tls => "tls",
             Kind::Invalid => "invalid",
             Kind::Io => "io",
         }
@@ -74,6 +77,9 @@ impl Kind {
     /// Sorts an error of the system; `ErrorKind` first, errno where that is too coarse.
     pub fn of(error: &io::Error) -> Kind {
         use io::ErrorKind as E;
+        if error.get_ref().is_some_and(|inner| inner.is::<TlsFailure>()) {
+            return Kind::Tls;
+        }
         match error.kind() {
             E::ConnectionRefused => Kind::Refused,
             E::TimedOut => Kind::TimedOut,
@@ -97,6 +103,18 @@ impl Kind {
     }
 }
 
+/// What a running TLS connection failed by, inside an [`io::Error`].
+#[derive(Debug, Clone)]
+pub(crate) struct TlsFailure(pub(crate) std::sync::Arc<str>);
+
+impl fmt::Display for TlsFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for TlsFailure {}
+
 /// A failed operation: what was tried, where, what sort of failure, and the system's own error below it.
 ///
 /// Prints as a fragment that reads after a colon: `connect 127.0.0.1:9: connection refused`.
@@ -111,6 +129,8 @@ struct Inner {
     message: Option<String>,
     source: Option<io::Error>,
     attempts: Vec<Error>,
+    /// Trying again may help, though the kind does not say so.
+    may_pass: bool,
 }
 
 impl Error {
@@ -124,13 +144,15 @@ impl Error {
             message: None,
             source: Some(source),
             attempts: Vec::new(),
+            may_pass: false,
         }))
     }
 
     /// Makes an error in our own words.
     pub fn new(operation: &'static str, kind: Kind, message: impl Into<String>) -> Error {
         let message = Some(message.into());
-        Error(Box::new(Inner { operation, address: None, kind, message, source: None, attempts: Vec::new() }))
+        let attempts = Vec::new();
+        Error(Box::new(Inner { operation, address: None, kind, message, source: None, attempts, may_pass: false }))
     }
 
     /// Adds where it happened, as printed.
@@ -145,6 +167,24 @@ impl Error {
     pub fn with_attempts(mut self, attempts: Vec<Error>) -> Error {
         self.0.attempts = attempts;
         self
+    }
+
+    /// Names the operation anew: the same system call means another thing to who has asked for it.
+    pub(crate) fn during(mut self, operation: &'static str) -> Error {
+        self.0.operation = operation;
+        self
+    }
+
+    /// Says that trying again may help, though the kind alone does not: a proxy reports that its destination is not there yet.
+    pub(crate) fn that_may_pass(mut self) -> Error {
+        self.0.may_pass = true;
+        self
+    }
+
+    /// Tells whether trying again may help: nobody listens yet, or nobody answers, or the name is not there yet.
+    pub(crate) fn may_pass(&self) -> bool {
+        use Kind::{Exhausted, NotFound, Refused, Reset, TimedOut, Unreachable};
+        self.0.may_pass || matches!(self.kind(), Refused | TimedOut | Unreachable | NotFound | Reset | Exhausted)
     }
 
     /// Returns the verb of what was tried: `connect`, `bind`, `read`, ...
@@ -226,6 +266,7 @@ impl Clone for Error {
             message: Some(self.cause()),
             source: inner.source.as_ref().and_then(io::Error::raw_os_error).map(io::Error::from_raw_os_error),
             attempts: inner.attempts.clone(),
+            may_pass: inner.may_pass,
         }))
     }
 }

@@ -14,6 +14,7 @@ use crate::direction::{Direction, Role};
 use crate::error::Error;
 use crate::frame::FrameKind;
 use crate::pipe::Decision;
+use crate::report::tls::TlsFacts;
 use crate::report::{SessionId, SessionReport};
 
 /// Something that happened.
@@ -46,6 +47,10 @@ pub enum Event {
         phases: Option<Phases>,
         /// The proxy that told who the peer is, where the server asks for that (PROXY protocol).
         via: Option<Box<Via>>,
+        /// The process at the other end of a Unix socket, where the system tells.
+        process: Option<Box<PeerProcess>>,
+        /// The proxies that we went through, in one line; only as a client.
+        through: Option<Box<str>>,
     },
     /// Bytes crossed the edge. Emitted by the bus, which is a tap.
     Data {
@@ -136,6 +141,16 @@ pub enum Event {
         /// What became of it.
         turn: Turn,
     },
+    /// TLS is spoken on a connection that was told of just before. Emitted by the opener, and by a relay for the server's
+    /// side.
+    Tls {
+        /// Of which session.
+        session: SessionId,
+        /// Which side we are.
+        role: Role,
+        /// What was agreed on, and who the peer is.
+        facts: Arc<TlsFacts>,
+    },
     /// The mirroring of a session is over. Emitted by the mirror.
     Mirror {
         /// Of which session.
@@ -224,6 +239,10 @@ pub struct Phases {
     pub resolve: Duration,
     /// From the first SYN of any address to the connection.
     pub connect: Duration,
+    /// Through the proxies in between, from the connection to the first of them; zero without any.
+    pub proxy: Duration,
+    /// The TLS handshake; zero where there was none.
+    pub tls: Duration,
     /// Addresses tried.
     pub attempts: usize,
 }
@@ -237,6 +256,17 @@ pub struct Via {
     pub destination: Option<Addr>,
 }
 
+/// Who connected by a Unix socket, as it was when connecting (`SO_PEERCRED`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerProcess {
+    /// Its number; `None` where it is outside what we can see.
+    pub pid: Option<u32>,
+    /// Its user.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+}
+
 /// Why a connection was turned away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -247,14 +277,20 @@ pub enum Refusal {
     PerIp,
     /// The server takes no more sessions (`--once`, `--sessions`); it was queued when the last one was taken.
     MaxSessions,
-    /// Only proxies may connect, and the address is not one of theirs.
+    /// The server does not let that address in; or only proxies may connect, and it is not one of theirs.
     Denied,
+    /// More connections came than the server takes in that time.
+    Rate,
     /// It did not begin with a header of the PROXY protocol.
     BadProxyHeader,
-    /// The header of the PROXY protocol was not there in time.
+    /// The header of the PROXY protocol was not there in time, or the TLS handshake was not done.
     HandshakeTimeout,
-    /// The server ended while the header of the PROXY protocol was still to come.
+    /// The server ended while the header of the PROXY protocol, or TLS, was still to come.
     Drained,
+    /// TLS could not be agreed on.
+    Tls,
+    /// It did not speak TLS: plain text came.
+    NotTls,
     /// A fault at the listener: `refuse`.
     Fault,
 }
@@ -267,9 +303,12 @@ impl Refusal {
             Refusal::PerIp => "per_ip",
             Refusal::MaxSessions => "max_sessions",
             Refusal::Denied => "denied",
+            Refusal::Rate => "rate",
             Refusal::BadProxyHeader => "bad_proxy_header",
             Refusal::HandshakeTimeout => "handshake_timeout",
             Refusal::Drained => "drained",
+            Refusal::Tls => "tls",
+            Refusal::NotTls => "not_tls",
             Refusal::Fault => "fault",
         }
     }

@@ -132,22 +132,30 @@
 //! ([`workers::Workers`]). Timers are tokio's, so tests can pause the clock. Linux is the platform that is measured and
 //! tested. Other Unixes are meant to work, without what only Linux has: the facts in
 //! [`TcpFacts`](report::TcpFacts) and a listener that closes without a moment in which a late handshake is reset.
-//! Windows is not supported yet. There are no cargo features.
+//! Windows is not supported yet.
+//!
+//! The cargo feature `tls`, which is on by default, brings [TLS](net::tls); without it the types of that name have no values.
 
 // ---- layer 0: words ----
 pub mod addr;
 pub mod direction;
 pub mod error;
+pub mod login;
 pub mod rng;
+pub mod targets;
 pub mod text;
 pub mod units;
 
 // ---- layer 1: bytes ----
+pub mod access;
+pub mod asking;
 pub mod checksum;
 pub mod frame;
+pub mod http_connect;
 pub mod pattern;
 pub mod pipe;
 pub mod proxy_header;
+pub mod socks;
 pub mod view;
 
 // ---- layer 2: facts ----

@@ -1,5 +1,7 @@
 //! What is left of a session when it is over.
 
+pub mod tls;
+
 use std::fmt;
 use std::time::Duration;
 

@@ -108,6 +108,19 @@ impl Workers {
         self.0.workers.is_empty()
     }
 
+    /// Waits until every worker has run a task: one that hangs never does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing changes when the future is dropped.
+    pub async fn answer(&self) {
+        let asked: Vec<_> = self.0.workers.iter().map(|worker| worker.runtime.spawn(async {})).collect();
+        for task in asked {
+            // A runtime that is going away answers by that.
+            let _ = task.await;
+        }
+    }
+
     /// Takes a place on the worker with the fewest sessions; at equal load on the caller's own, which spares a hop.
     pub(crate) fn place(&self) -> Place {
         let loads = self.0.workers.iter().enumerate().map(|(index, worker)| (worker.sessions.load(Relaxed), index));
@@ -191,5 +204,22 @@ mod tests {
         let name = workers.0.workers[1].runtime.spawn(async { std::thread::current().name().map(str::to_owned) });
         assert_eq!(name.await.expect("no panic").as_deref(), Some("callbox-1"));
         drop(workers);
+    }
+    #[tokio::test]
+    async fn who_asks_whether_all_run_hears_nothing_while_one_hangs() {
+        let workers = Workers::beside(1).expect("starts");
+        workers.answer().await;
+        let (end, hangs) = std::sync::mpsc::channel::<()>();
+        let (begun, has_begun) = oneshot::channel();
+        let hanging = workers.0.workers[1].runtime.spawn(async move {
+            let _ = begun.send(());
+            hangs.recv()
+        });
+        has_begun.await.expect("hangs now");
+        let patience = Duration::from_millis(100);
+        tokio::time::timeout(patience, workers.answer()).await.expect_err("one of them hangs");
+        drop(end);
+        let _ = hanging.await.expect("no panic");
+        workers.answer().await;
     }
 }

@@ -28,6 +28,13 @@ impl Histogram {
         self.max = self.max.max(nanos);
     }
 
+    /// Adds what another one has counted.
+    pub fn merge(&mut self, other: &Histogram) {
+        self.buckets.iter_mut().zip(&other.buckets).for_each(|(own, theirs)| *own += theirs);
+        self.count += other.count;
+        self.max = self.max.max(other.max);
+    }
+
     /// Returns how many times were counted.
     pub fn count(&self) -> u64 {
         self.count

@@ -32,7 +32,7 @@ use report::{Report, Section};
 /// One group of figures.
 type Figure = fn(&setup::Setup) -> Section;
 
-const FIGURES: [(&str, Figure); 12] = [
+const FIGURES: [(&str, Figure); 14] = [
     ("echo", echo::measure),
     ("memory", memory::measure),
     ("cycle", cycle::measure),
@@ -45,6 +45,8 @@ const FIGURES: [(&str, Figure); 12] = [
     ("relay-rate", relay::rate::measure),
     ("relay-memory", relay::memory::measure),
     ("relay-faults", relay::faults::measure),
+    ("tls-bulk", relay::tls::measure_bulk),
+    ("tls-handshakes", relay::tls::measure_handshakes),
 ];
 
 /// Runs the recipe.

@@ -11,7 +11,7 @@ use super::{machine, peers};
 use crate::packages::{self, Package};
 use crate::workspace::{self, cargo};
 
-const PACKAGES: [Package; 10] = [
+const PACKAGES: [Package; 11] = [
     Package { name: "ncat", program: "ncat", reason: "comparison with ncat" },
     Package { name: "socat", program: "socat", reason: "comparison with socat" },
     Package { name: "netcat-openbsd", program: "nc.openbsd", reason: "comparison with nc" },
@@ -19,6 +19,7 @@ const PACKAGES: [Package; 10] = [
     Package { name: "xxd", program: "xxd", reason: "comparison with xxd" },
     Package { name: "hexyl", program: "hexyl", reason: "comparison with hexyl" },
     Package { name: "redir", program: "redir", reason: "comparison with redir" },
+    Package { name: "openssl", program: "openssl", reason: "comparison over TLS" },
     // Kept last: left out where installing them would start a service.
     Package { name: "nginx", program: "nginx", reason: "comparison with nginx" },
     Package { name: "libnginx-mod-stream", program: peers::NGINX_STREAM, reason: "comparison with nginx" },

@@ -11,7 +11,7 @@ const fn package(name: &'static str, program: &'static str, reason: &'static str
 }
 
 /// Tests look for the program themselves and say `SKIPPED` when it is not there.
-const PACKAGES: [Package; 18] = [
+const PACKAGES: [Package; 24] = [
     package("python3", "python3", "run of the tutorial's own client and server, and of scripted peers"),
     package("socat", "socat", "socat as a peer of the pipe"),
     package("ncat", "ncat", "ncat as a peer of the pipe"),
@@ -29,7 +29,13 @@ const PACKAGES: [Package; 18] = [
     package("redis-server", "redis-server", "Redis behind a relay, nor redis-cli through one"),
     package("openssh-server", "sshd", "sshd behind a relay"),
     package("openssh-client", "ssh", "ssh through a relay"),
+    package("systemd", "systemd-analyze", "socket passed by systemd's own tool, nor unit files checked by it"),
     package("rsync", "rsync", "rsync through a relay"),
+    package("tinyproxy", "tinyproxy", "HTTP proxy to connect through"),
+    package("dante-server", "danted", "SOCKS proxy to connect through"),
+    package("openssl", "openssl", "openssl s_client and s_server as peers of TLS"),
+    package("sslscan", "sslscan", "scan of what a server of TLS agrees to"),
+    package("testssl.sh", "testssl", "second such scan"),
 ];
 
 /// Installs what is missing where that is allowed; otherwise the tests concerned skip themselves.

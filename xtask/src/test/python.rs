@@ -13,11 +13,15 @@ const PYMODBUS: &str = "pymodbus==3.11.4";
 /// The client of toxiproxy that drives the control API.
 const TOXIPROXY: &str = "toxiproxy-python==0.1.1";
 
+/// Makes the certificates of the tests of TLS.
+const TRUSTME: &str = "trustme==1.2.1";
+
 /// Names to the tests the Pythons that have these; where one cannot be had, they skip themselves and the reason is counted.
 pub(super) fn provide(steps: &mut Steps) {
     let wanted = [
         ("pymodbus", "python", PYMODBUS, "CALLBOX_PYMODBUS"),
         ("toxiproxy-python", "python-toxiproxy", TOXIPROXY, "CALLBOX_TOXIPROXY_PYTHON"),
+        ("trustme", "python-trustme", TRUSTME, "CALLBOX_TRUSTME"),
     ];
     for (name, folder, requirement, variable) in wanted {
         match steps.named(name, || environment(&target().join(folder), requirement)) {

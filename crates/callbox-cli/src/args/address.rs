@@ -1,7 +1,10 @@
 //! Where to connect or listen.
 
+use callbox::addr::Endpoint;
 use callbox::net::resolve::Family;
 use callbox::{Addr, Invalid};
+
+use super::listen::{Listen, Listening};
 
 /// Which address family.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -28,18 +31,26 @@ impl FamilyArgs {
 /// An address in one word or two, or none.
 #[derive(Debug, Clone, clap::Args)]
 pub struct AddressArgs {
-    /// `host:port`, `host port`, `[v6]:port`, `:port` (loopback), `*:port` (every address), `unix:/path` or, to listen, `fd:N` [default: 127.0.0.1:8848]
+    /// `host:port`, `host port`, `[v6]:port`, `:port` (loopback), `*:port` (every address), `unix:/path`, `unix:@name` or, to listen, `fd:N` (a descriptor), `fd:NAME` or `fd:` (sockets passed by a service manager); with `tls://` before it TLS is spoken there [default: 127.0.0.1:8848]
     #[arg(value_name = "ADDR", num_args = 0..=2)]
     pub words: Vec<String>,
 }
 
 impl AddressArgs {
-    /// Reads the address.
-    pub fn addr(&self) -> Result<Addr, Invalid> {
+    /// Reads where to listen, and whether TLS is asked for by it.
+    pub fn listen(&self) -> Result<Listening, Invalid> {
         match self.words.as_slice() {
-            [] => Ok(Addr::default_address()),
-            [word] => Addr::parse(word),
-            [host, port, ..] => Addr::from_words(host, port),
+            [word] => word.parse(),
+            _ => self.endpoint().map(|Endpoint { addr, tls }| Listening { at: Listen::At(addr), tls }),
+        }
+    }
+
+    /// Reads the address, and whether TLS is asked for by it.
+    pub fn endpoint(&self) -> Result<Endpoint, Invalid> {
+        match self.words.as_slice() {
+            [] => Ok(Addr::default_address().into()),
+            [word] => Endpoint::parse(word),
+            [host, port, ..] => Endpoint::from_words(host, port),
         }
     }
 }

@@ -71,7 +71,7 @@ impl FaultArgs {
             return Ok(None);
         }
         let clip = |(id, (name, fault))| Clipped { id, name, fault };
-        let plan = Plan { seed, framing: framing.clone(), faults: (1..).zip(named).map(clip).collect() };
+        let plan = Plan { seed, framing: framing.clone(), faults: (1..).zip(named).map(clip).collect(), rate: None };
         plan.check().map_err(|invalid| Failure::usage(format!("--fault: {invalid}")))?;
         Ok(Some(Faults::new(plan)))
     }

@@ -4,14 +4,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use callbox::Addr;
+use callbox::frame::Framing;
 use callbox::net::closing::Closing;
 use callbox::net::resolve::Family;
-use callbox::server::{ServerOptions, WhenFull};
+use callbox::net::socket::Options;
+use callbox::pipe::plan::{Faults, Plan};
+use callbox::pipe::rate::SessionRate;
+use callbox::server::{Server, ServerOptions, WhenFull};
 use callbox::workers::Workers;
 
+use super::access::AccessArgs;
+use super::bound::BoundArgs;
 use super::proxy::ProxyArgs;
 use super::socket::SocketArgs;
-use super::values::{duration, optional};
+use super::values::{bytes_rate, duration, events_rate, optional};
 
 /// Connections open at once from one address, where other machines can connect.
 const MAX_PER_IP_EXPOSED: usize = 256;
@@ -34,7 +40,13 @@ pub struct ServerArgs {
     /// Connections open at once from one address [default: no limit on loopback or with --accept-proxy, 256 elsewhere]
     #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "Limits")]
     pub max_per_ip: Option<usize>,
-    /// What happens to connections beyond --max-connections
+    /// Connections taken a second, as 100/s, with as many at once as one second brings
+    #[arg(long, value_name = "RATE", value_parser = events_rate, help_heading = "Limits")]
+    pub accept_rate: Option<f64>,
+    /// Bytes a second in each direction of each session, as 1MB/s or 10Mbit/s
+    #[arg(long, value_name = "RATE", value_parser = bytes_rate, help_heading = "Limits")]
+    pub session_rate: Option<u64>,
+    /// What happens to connections beyond --max-connections or --accept-rate
     #[arg(long, value_name = "WHAT", value_enum, default_value_t, help_heading = "Limits")]
     pub when_full: WhenFullArg,
     /// End a session when no byte went either way for this long; 0 is never [default: 10m; relay: 1h]
@@ -46,6 +58,10 @@ pub struct ServerArgs {
     /// At the end, how long to wait for open sessions; 0 ends them at once
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10s", help_heading = "Limits")]
     pub drain: Duration,
+    #[command(flatten)]
+    pub access: AccessArgs,
+    #[command(flatten)]
+    pub bound: BoundArgs,
     #[command(flatten)]
     pub proxy: ProxyArgs,
     /// Write the bound addresses to this file once they are bound, one a line
@@ -70,7 +86,7 @@ impl ServerArgs {
         let strangers = !addr.is_loopback() && !self.proxy.accept_proxy;
         let defaults = ServerOptions::default();
         ServerOptions {
-            socket: socket.options(),
+            socket: Options { unix_mode: self.bound.unix_mode, ..socket.options() },
             family,
             backlog: self.backlog,
             max_connections: self.max_connections,
@@ -79,6 +95,7 @@ impl ServerArgs {
                 WhenFullArg::Refuse => WhenFull::Refuse,
             },
             max_per_ip: self.max_per_ip.or(strangers.then_some(MAX_PER_IP_EXPOSED)),
+            accept_rate: self.accept_rate,
             accept_proxy: self.proxy.accept(),
             sessions: if self.once { Some(1) } else { self.sessions },
             idle_timeout: self.idle_timeout.map_or(defaults.idle_timeout, optional),
@@ -88,6 +105,26 @@ impl ServerArgs {
             closing: Closing { abrupt: socket.zero_linger, ..Closing::default() },
             ..defaults
         }
+    }
+}
+
+impl ServerArgs {
+    /// Takes the limit for strangers away where only this machine reaches what was passed: that is known once it is bound.
+    pub fn known(&self, server: Server) -> Server {
+        let strangers = server.local_addrs().iter().any(|addr| !addr.is_loopback());
+        if strangers || self.max_per_ip.is_some() { server } else { server.with_max_per_ip(None) }
+    }
+
+    /// Adds the rate of each session to the faults on its way, or makes it the only thing there.
+    pub fn with_rate(&self, faults: Option<Faults>, framing: &Framing) -> Option<Faults> {
+        let rate = self.session_rate.map(SessionRate::new);
+        if rate.is_none() {
+            return faults;
+        }
+        let nothing = || Faults::new(Plan { seed: 0, framing: framing.clone(), faults: Vec::new(), rate: None });
+        let faults = faults.unwrap_or_else(nothing);
+        faults.change(|plan| plan.rate = rate);
+        Some(faults)
     }
 }
 

@@ -54,6 +54,7 @@ impl SocketArgs {
             tos: self.tos,
             zero_linger: self.zero_linger,
             urgent_inline: false,
+            ..Options::default()
         }
     }
 }

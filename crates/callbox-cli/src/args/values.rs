@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use callbox::Invalid;
-use callbox::units::{Size, parse_duration};
+use callbox::units::{Rate, RateUnit, Size, parse_duration};
 
 /// A duration such as `250us`, `500ms`, `2s`, `1m30s`.
 pub fn duration(text: &str) -> Result<Duration, Invalid> {
@@ -13,6 +13,22 @@ pub fn duration(text: &str) -> Result<Duration, Invalid> {
 /// A size such as `64Ki` or `1M`.
 pub fn size(text: &str) -> Result<Size, Invalid> {
     text.parse()
+}
+
+/// So many connections a second: `100/s`.
+pub fn events_rate(text: &str) -> Result<f64, Invalid> {
+    match text.parse::<Rate>()? {
+        Rate { per_second, unit: RateUnit::Events } => Ok(per_second),
+        _ => Err(Invalid::new("rate", text, "bytes, where connections are counted").instead("write 100/s")),
+    }
+}
+
+/// So many bytes a second: `1MB/s`.
+pub fn bytes_rate(text: &str) -> Result<u64, Invalid> {
+    match text.parse::<Rate>()? {
+        Rate { per_second, unit: RateUnit::Bytes } => Ok(per_second.round() as u64),
+        _ => Err(Invalid::new("rate", text, "nothing says what is counted").instead("write 1MB/s or 10Mbit/s")),
+    }
 }
 
 /// 0 switches a timeout off.

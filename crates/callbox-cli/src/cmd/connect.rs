@@ -3,15 +3,19 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use callbox::addr::Endpoint;
 use callbox::client::Retry;
 use callbox::direction::Role;
 use callbox::net::connect::ConnectOptions;
 use callbox::net::socket::Effective;
+use callbox::net::starttls::StartTls;
 use callbox::{Client, Stream};
 
 use super::pipe::{self, PipeArgs};
-use crate::app::{App, Purpose};
-use crate::args::{AddressArgs, FamilyArgs, OutputArgs, SocketArgs, duration, optional, retry_of};
+use crate::app::{App, Purpose, Watched};
+use crate::args::{
+    AddressArgs, ClientTlsArgs, FamilyArgs, OutputArgs, SocketArgs, ThroughArgs, duration, optional, retry_of,
+};
 use crate::exit::Failure;
 use crate::signal::Signals;
 
@@ -20,7 +24,9 @@ use crate::signal::Signals;
 #[command(after_help = "Examples:
   callbox connect 127.0.0.1:8848 --send hello
   printf 'GET / HTTP/1.0\\r\\n\\r\\n' | callbox connect localhost 8080
-  callbox connect :6379 --send 'PING\\r\\n' --expect '+PONG' --timeout 2s")]
+  callbox connect db.internal:5432 --proxy socks5h://127.0.0.1:1080
+  callbox connect :6379 --send 'PING\\r\\n' --expect '+PONG' --timeout 2s
+  callbox connect tls://example.com:443 --alpn http/1.1 -v")]
 pub struct ConnectArgs {
     #[command(flatten)]
     pub address: AddressArgs,
@@ -40,25 +46,46 @@ pub struct ConnectArgs {
     /// Connect from this local address
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = source, help_heading = "Connecting")]
     pub source: Option<SocketAddr>,
+    /// Ask for TLS first, in the clear, as this protocol does it: smtp, imap, pop3, ftp, xmpp, postgres, mysql or ldap; implies --tls
+    #[arg(long, value_name = "PROTOCOL", help_heading = "Connecting")]
+    pub starttls: Option<StartTls>,
+    #[command(flatten)]
+    pub through: ThroughArgs,
+    #[command(flatten)]
+    pub tls: ClientTlsArgs,
     #[command(flatten)]
     pub socket: SocketArgs,
 }
 
 /// Connects and talks.
 pub fn run(args: &ConnectArgs, output: &OutputArgs) -> Result<u8, Failure> {
-    let addr = args.address.addr()?;
+    let Endpoint { addr, tls: scheme } = args.address.endpoint()?;
     let plan = args.pipe.plan(output)?;
+    let tls = args.tls.ready(scheme || args.starttls.is_some())?;
+    let options = ConnectOptions {
+        socket: args.socket.options(),
+        timeout: optional(args.connect_timeout),
+        source: args.source,
+        family: args.family.family(),
+        starttls: args.starttls,
+        tls: tls.as_ref().map(|tls| tls.tls.clone()),
+        ..ConnectOptions::default()
+    };
+    let options = args.through.through(options, std::slice::from_ref(&addr))?;
     super::run_on_main(async {
         let mut signals = Signals::listen().map_err(|error| Failure::local("listen to signals", &error))?;
         let deadline = args.pipe.deadline();
-        let mut app = App::start(output, Purpose::Pipe, plan.watched(&args.pipe, Role::Client))?;
-        let options = ConnectOptions {
-            socket: args.socket.options(),
-            timeout: optional(args.connect_timeout),
-            source: args.source,
-            family: args.family.family(),
-            ..ConnectOptions::default()
-        };
+        let mut app = App::start(
+            output,
+            Purpose::Pipe,
+            Watched {
+                expiry_warn: tls.as_ref().and_then(|tls| tls.expiry_warn),
+                ..plan.watched(&args.pipe, Role::Client)
+            },
+        )?;
+        if let Some(tls) = &tls {
+            tls.say(&app);
+        }
         let retry = retry_of(args.retry, args.retry_for);
         let client = Client::new(&addr)?.with_options(options).with_retry(retry).with_observers(app.observers.clone());
         let connected = tokio::select! {
@@ -80,8 +107,9 @@ pub fn run(args: &ConnectArgs, output: &OutputArgs) -> Result<u8, Failure> {
 /// Does not advise to wait where we have waited.
 fn failure(error: callbox::Error, retry: Retry) -> Failure {
     let refused = error.is_refused();
+    let through = error.operation() != "connect";
     let mut failure = Failure::from(error);
-    if refused && retry != Retry::Never {
+    if refused && !through && retry != Retry::Never {
         failure.hints = vec!["nobody listened there in all that time".into()];
     }
     failure

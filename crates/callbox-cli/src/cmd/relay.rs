@@ -2,13 +2,15 @@
 
 mod fleet;
 mod single;
+mod tls;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use callbox::Addr;
-use callbox::addr::Host;
+use callbox::access::Access;
+use callbox::addr::Endpoint;
 use callbox::direction::Role;
 use callbox::frame::{Framing, Rule};
 use callbox::frames::Ends;
@@ -20,13 +22,17 @@ use callbox::server::ServerOptions;
 use callbox::view::Show;
 use callbox::workers::Workers;
 
+use self::tls::Tls;
 use super::serve::program;
 use crate::app::{App, Purpose, Watched};
 use crate::args::{
-    FamilyArgs, FaultArgs, OutputArgs, ServerArgs, SocketArgs, TextArgs, UpstreamArgs, duration, optional,
+    FamilyArgs, FaultArgs, Leads, Listening, OutputArgs, ServerArgs, ServerTlsArgs, SocketArgs, TextArgs, TlsArgs,
+    Upstream, UpstreamArgs, UpstreamTlsArgs, duration, optional,
 };
 use crate::exit::Failure;
 use crate::signal::Signals;
+use crate::started::Service;
+use crate::tls::server::Serving;
 use crate::ui::traffic::Style;
 
 /// How long a session may be silent unless asked otherwise: a relay does not know whose connections are long-lived.
@@ -39,20 +45,22 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
   callbox relay :8000 127.0.0.1:8848 --fault latency=100ms+-20ms --fault cut@64k:reset,every=3
   callbox relay :8000 db1:5432 db2:5432 --balance first --retry-for 10s
   callbox relay unix:/run/db.sock db1:5432 --show hex
+  callbox relay :1080 socks5: --deny-target 10.0.0.0/8
   callbox relay --control 127.0.0.1:8474
-Signals: INT and TERM drain, a second one ends at once; USR1 and USR2 suspend and resume, as in serve")]
+  callbox relay tls://:8443 tls://example.com:443 --show text
+Signals: INT and TERM drain, a second one ends at once; USR1 and USR2 suspend and resume, HUP reads the files of --allow, --deny and of certificates again, as in serve")]
 pub struct RelayArgs {
-    /// Where to listen: `host:port`, `:port` (loopback), `*:port` (every address), `unix:/path` or `fd:N`; not needed with --control or --config
+    /// Where to listen: `host:port`, `:port` (loopback), `*:port` (every address), `unix:/path`, `unix:@name`, `fd:N` (a descriptor), `fd:NAME` or `fd:` (sockets passed by a service manager); with `tls://` before it TLS is spoken there; not needed with --control or --config
     #[arg(value_name = "LISTEN", required_unless_present_any = ["control", "config"])]
-    pub listen: Option<Addr>,
-    /// The servers behind it: `host:port`, `[v6]:port` or `unix:/path`; a session goes on to the next where one refuses or does not answer
+    pub listen: Option<Listening>,
+    /// The servers behind it: `host:port`, `[v6]:port` or `unix:/path`, with `tls://` before it over TLS; a session goes on to the next where one refuses or does not answer. Or, alone, `socks5:` or `http-connect:`, where clients say where they want to go, with `USER:PASSWORD` or `@FILE` behind it if they have to log in
     #[arg(value_name = "UPSTREAM", required_unless_present_any = ["control", "config"])]
-    pub upstreams: Vec<Addr>,
+    pub upstreams: Vec<Upstream>,
     #[command(flatten)]
     pub upstream: UpstreamArgs,
     /// Give a second server a copy of what clients send, and compare its answers with what they are given; a difference makes the exit code 1
     #[arg(long, value_name = "ADDR", conflicts_with_all = ["control", "config"], help_heading = "Upstream")]
-    pub mirror: Option<Addr>,
+    pub mirror: Option<Endpoint>,
     #[command(flatten)]
     pub faults: FaultArgs,
     /// Steer relays and their faults over HTTP on this loopback address: toxiproxy's API, and /v1/
@@ -83,7 +91,19 @@ pub struct RelayArgs {
     #[command(flatten)]
     pub family: FamilyArgs,
     #[command(flatten)]
+    pub tls: ServerTlsArgs,
+    #[command(flatten)]
+    pub upstream_tls: UpstreamTlsArgs,
+    #[command(flatten)]
+    pub both: TlsArgs,
+    #[command(flatten)]
     pub socket: SocketArgs,
+}
+
+/// Where a relay listens, and whom it lets in.
+pub(super) struct Place {
+    addrs: Vec<Addr>,
+    access: Access,
 }
 
 /// Which sockets' bytes are shown.
@@ -103,34 +123,47 @@ pub fn run(args: &RelayArgs, output: &OutputArgs) -> Result<u8, Failure> {
         let failure = Failure::usage("the address to listen on is there, and no upstream");
         return Err(failure.hint("write callbox relay LISTEN UPSTREAM"));
     }
-    if let Some(nowhere) = args.upstreams.iter().chain(&args.mirror).find(|addr| leads_nowhere(addr)) {
+    let mirror = args.mirror.clone().map(Upstream::Server);
+    if let Some(nowhere) = args.upstreams.iter().chain(&mirror).find(|upstream| upstream.leads_nowhere()) {
         let failure = Failure::usage(format!("{nowhere}: nobody can be connected to there"));
         return Err(failure.hint("an upstream is host:port, [v6]:port or unix:/path"));
     }
+    let leads = args.listen.as_ref().map(|_| Leads::of(args.upstreams.clone()).map_err(Failure::usage)).transpose()?;
     // What cannot be read is told before anything is bound.
     let faults = args.faults.clipped(&framing, seed)?;
+    let mut service = Service::new(args.server.bound.user.as_deref())?;
+    let addrs = args.listen.as_ref().map(|listen| listen.at.addrs(&service.passed)).transpose()?.unwrap_or_default();
+    let access = service.access(&args.server.access)?;
+    let tls = Tls::of(args)?;
+    tls.reload(&mut service.reloads);
     program::raise_descriptor_limit();
     super::run_on_main(async {
         let mut signals = Signals::listen().map_err(|error| Failure::local("listen to signals", &error))?;
-        let app = App::start(output, Purpose::Server, watched(args, framing.clone()))?;
+        let app = App::start(
+            output,
+            Purpose::Server,
+            Watched { expiry_warn: args.both.tls_expiry_warn, ..watched(args, framing.clone()) },
+        )?;
+        tls.say(&app);
         let many = args.control.is_some() || args.config.is_some();
         if drawn && !many && faults.is_some() {
             app.drew(seed);
         }
-        let (result, report) = match (&args.control, &args.config, &args.listen) {
-            (None, None, Some(listen)) => single::relay(args, listen, faults, &app, &mut signals).await,
-            _ => fleet::relay(args, (framing, seed), &app, &mut signals).await,
+        service.begin(&app, &mut signals, &addrs)?;
+        let faults = args.server.with_rate(faults, &framing);
+        let place = Place { addrs, access };
+        let (result, report) = match leads {
+            Some(leads) if !many => {
+                let own = (place, &leads);
+                single::relay((args, &tls), own, faults, &app, (&mut service, &mut signals)).await
+            }
+            leads => {
+                let own = (place, leads);
+                fleet::relay((args, &tls), own, (framing, seed), &app, (&mut service, &mut signals)).await
+            }
         };
         Ok(app.finish(result, report, &mut signals).await)
     })
-}
-
-/// Tells whether an address is for listening alone.
-fn leads_nowhere(addr: &Addr) -> bool {
-    match addr {
-        Addr::Tcp { host, port } => *port == 0 || matches!(host, Host::Any),
-        addr => matches!(addr, Addr::Fd(_)),
-    }
 }
 
 /// Starts the threads.
@@ -161,10 +194,11 @@ fn watched(args: &RelayArgs, framing: Framing) -> Watched {
         ends_session: if text.max_frame.is_some() { Ends::Both } else { Ends::Nobody },
         inbound: Role::Server.inbound(),
         raw: false,
+        expiry_warn: None,
     }
 }
 
-fn server_options(args: &RelayArgs, listen: &Addr, workers: Workers) -> ServerOptions {
+fn server_options((args, tls): (&RelayArgs, &Tls), listen: &Addr, workers: Workers) -> ServerOptions {
     let options = args.server.options(listen, &args.socket, args.family.family(), workers);
     ServerOptions {
         // What is urgent to one side is passed on in its place.
@@ -172,18 +206,24 @@ fn server_options(args: &RelayArgs, listen: &Addr, workers: Workers) -> ServerOp
         descriptors_per_connection: if args.mirror.is_some() { 3 } else { 2 },
         idle_timeout: args.server.idle_timeout.map_or(Some(IDLE_TIMEOUT), optional),
         half_close_timeout: optional(args.half_close_timeout),
+        tls: tls.clients.as_ref().map(Serving::tls),
         ..options
     }
 }
 
-fn relay_options(args: &RelayArgs, app: &App, bends: bool) -> RelayOptions {
+fn relay_options((args, tls): (&RelayArgs, &Tls), app: &App, bends: bool) -> Result<RelayOptions, Failure> {
     let both = args.tap.map_or(bends, |tap| tap == TapArg::Both);
-    let connect = args.upstream.connect(&args.socket, args.family.family());
-    RelayOptions {
-        connect: ConnectOptions { socket: Options { urgent_inline: true, ..connect.socket }, ..connect },
+    let servers: Vec<Addr> = args.upstreams.iter().filter_map(Upstream::server).map(|to| to.addr.clone()).collect();
+    let connect = args.upstream.connect(&args.socket, args.family.family(), &servers)?;
+    Ok(RelayOptions {
+        connect: ConnectOptions {
+            socket: Options { urgent_inline: true, ..connect.socket },
+            tls: tls.upstreams.as_ref().map(|ready| ready.tls.clone()),
+            ..connect
+        },
         retry: args.upstream.retries(),
         send_proxy: args.upstream.send_proxy,
         copies: args.no_splice,
         far: if both { app.observers.far_side() } else { Observers::none() },
-    }
+    })
 }

@@ -20,12 +20,15 @@ use callbox::text::unescape;
 use callbox::units::Size;
 use callbox::workers::Workers;
 
-use crate::app::{App, Purpose};
+use crate::app::{App, Purpose, Watched};
 use crate::args::{
-    AddressArgs, ConsoleArgs, FamilyArgs, FaultArgs, OutputArgs, ServerArgs, SocketArgs, TemplateArgs, TextArgs, size,
+    AddressArgs, ConsoleArgs, FamilyArgs, FaultArgs, Listen, Listening, OutputArgs, ServerArgs, ServerTlsArgs,
+    SocketArgs, TemplateArgs, TextArgs, TlsArgs, size,
 };
 use crate::exit::Failure;
 use crate::signal::Signals;
+use crate::started::Service;
+use crate::tls::server::Serving;
 
 /// Serve many clients: reply, echo, discard, generate or run a program
 #[derive(Debug, clap::Args)]
@@ -35,7 +38,8 @@ use crate::signal::Signals;
   callbox serve --exec tr a-z A-Z
 Signals:
   INT, TERM   stop accepting and wait for open sessions; a second one ends at once
-  USR1, USR2  stop accepting for a while; accept again")]
+  USR1, USR2  stop accepting for a while; accept again
+  HUP         read the files of --allow, --deny, --cert, --key and --client-ca again; without any, as TERM")]
 pub struct ServeArgs {
     #[command(flatten)]
     pub address: AddressArgs,
@@ -70,35 +74,53 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub family: FamilyArgs,
     #[command(flatten)]
+    pub tls: ServerTlsArgs,
+    #[command(flatten)]
+    pub both: TlsArgs,
+    #[command(flatten)]
     pub socket: SocketArgs,
 }
 
 /// Binds and serves.
 pub fn run(args: &ServeArgs, output: &OutputArgs) -> Result<u8, Failure> {
-    let addr = args.address.addr()?;
-    if !args.exec.is_empty() && !addr.is_loopback() && !args.exec_exposed {
-        let failure = Failure::usage(format!("--exec on {addr}: other machines could run the program"));
-        return Err(failure.hint("listen on a loopback address, or say --exec-exposed before --exec"));
-    }
-    if args.console.console && (args.discard || args.generate.is_some() || !args.exec.is_empty()) {
-        let failure = Failure::usage("--console talks with clients, and so does --discard, --generate or --exec");
-        return Err(failure.hint("--console goes with --reply and --echo, or alone"));
-    }
+    let Listening { at: listen, tls: scheme } = args.address.listen()?;
+    check(args, &listen)?;
     let answer = answer::Plan::of(args)?;
+    let tls = args.tls.ready(&args.both, &listen.addr(), scheme)?;
+    args.both.check(tls.is_some())?;
+    let mut service = Service::new(args.server.bound.user.as_deref())?;
+    let addrs = listen.addrs(&service.passed)?;
+    let access = service.access(&args.server.access)?;
+    if let Some(again) = tls.as_ref().and_then(Serving::reload) {
+        service.reloads.add(again);
+    }
     let nofile = program::raise_descriptor_limit();
     super::run_on_main(async {
         let mut signals = Signals::listen().map_err(|error| Failure::local("listen to signals", &error))?;
-        let mut app = App::start(output, Purpose::Server, answer.watched())?;
+        let mut app = App::start(
+            output,
+            Purpose::Server,
+            Watched { expiry_warn: tls.as_ref().and_then(Serving::expiry_warn), ..answer.watched() },
+        )?;
+        service.begin(&app, &mut signals, &addrs)?;
         let workers = match Workers::per_core() {
             Ok(workers) => workers,
             Err(error) => return Ok(app.finish(Err(error.into()), None, &mut signals).await),
         };
-        let options = ServerOptions { faults: answer.faults(), ..options(args, &addr, workers) };
-        let server = match Server::bind_with(&addr, options, app.observers.clone()).await {
-            Ok(server) => server,
+        let options = ServerOptions {
+            faults: answer.faults(),
+            access,
+            tls: tls.as_ref().map(Serving::tls),
+            ..options(args, &listen.addr(), workers.clone())
+        };
+        let server = match Server::bind_all(&addrs, options, app.observers.clone()).await {
+            Ok(server) => args.server.known(server),
             Err(error) => return Ok(app.finish(Err(error.into()), None, &mut signals).await),
         };
-        if let Err(failure) = super::write_ready_file(args.server.ready_file.as_deref(), server.local_addrs()) {
+        let ready = service.become_user();
+        let ready =
+            ready.and_then(|()| super::write_ready_file(args.server.ready_file.as_deref(), server.local_addrs()));
+        if let Err(failure) = ready {
             return Ok(app.finish(Err(failure), None, &mut signals).await);
         }
         if output.verbose > 1
@@ -113,8 +135,12 @@ pub fn run(args: &ServeArgs, output: &OutputArgs) -> Result<u8, Failure> {
             Err(failure) => return Ok(app.finish(Err(failure), None, &mut signals).await),
         };
         let running = start(args, server, exec.clone(), &answer);
-        program::greet(&app, args, &running);
-        let (result, report) = steer::until_over(&app, running, head.as_mut(), &mut signals).await;
+        service.ready(running.local_addrs(), workers);
+        if let Some(tls) = &tls {
+            tls.say(&app);
+        }
+        program::greet(&app, args, &running, tls.as_ref());
+        let (result, report) = steer::until_over(&app, running, &mut service, head.as_mut(), &mut signals).await;
         if let Some(head) = head {
             app.keep(head.into_console().await);
         }
@@ -123,6 +149,20 @@ pub fn run(args: &ServeArgs, output: &OutputArgs) -> Result<u8, Failure> {
         }
         Ok(app.finish(result, report, &mut signals).await)
     })
+}
+
+/// Refuses what does not go together.
+fn check(args: &ServeArgs, listen: &Listen) -> Result<(), Failure> {
+    if !args.exec.is_empty() && !listen.is_loopback() && !args.exec_exposed {
+        let addr = listen.addr();
+        let failure = Failure::usage(format!("--exec on {addr}: other machines could run the program"));
+        return Err(failure.hint("listen on a loopback address, or say --exec-exposed before --exec"));
+    }
+    if args.console.console && (args.discard || args.generate.is_some() || !args.exec.is_empty()) {
+        let failure = Failure::usage("--console talks with clients, and so does --discard, --generate or --exec");
+        return Err(failure.hint("--console goes with --reply and --echo, or alone"));
+    }
+    Ok(())
 }
 
 fn options(args: &ServeArgs, addr: &callbox::Addr, workers: Workers) -> ServerOptions {

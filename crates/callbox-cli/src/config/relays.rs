@@ -12,6 +12,7 @@ use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use toml::Spanned;
 
 use super::{name_of, parse_fault, read_toml, wrong, wrong_at};
+use crate::args::{Leads, Upstream};
 use crate::control::fleet::Given;
 use crate::exit::Failure;
 
@@ -61,8 +62,11 @@ struct Name(String);
 /// An address.
 struct Place(Addr);
 
-/// One address or several.
-struct Places(Vec<Addr>);
+/// One address or several, or a proxy.
+struct Places(Leads);
+
+/// An address or a proxy.
+struct Word(Upstream);
 
 /// A fault, and how it was written.
 struct Spec(String, Fault);
@@ -83,6 +87,14 @@ impl FromStr for Place {
     }
 }
 
+impl FromStr for Word {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Word, Invalid> {
+        text.parse().map(Word)
+    }
+}
+
 impl FromStr for Spec {
     type Err = Invalid;
 
@@ -99,6 +111,12 @@ impl<'de> Deserialize<'de> for Name {
 
 impl<'de> Deserialize<'de> for Place {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Place, D::Error> {
+        deserializer.deserialize_str(Text(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Word, D::Error> {
         deserializer.deserialize_str(Text(PhantomData))
     }
 }
@@ -136,19 +154,22 @@ impl<'de> Visitor<'de> for OneOrMore {
     type Value = Places;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an address or a list of them")
+        f.write_str("an address, a list of them, or a proxy")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Places, E> {
-        Ok(Places(vec![parsed(text)?]))
+        Leads::of(vec![parsed(text)?]).map(Places).map_err(E::custom)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Places, A::Error> {
-        let mut addrs = Vec::new();
-        while let Some(Place(addr)) = list.next_element()? {
-            addrs.push(addr);
+        let mut words = Vec::new();
+        while let Some(Word(word)) = list.next_element()? {
+            words.push(word);
         }
-        if addrs.is_empty() { Err(de::Error::custom("no address")) } else { Ok(Places(addrs)) }
+        if words.is_empty() {
+            return Err(de::Error::custom("no address"));
+        }
+        Leads::of(words).map(Places).map_err(de::Error::custom)
     }
 }
 
@@ -165,7 +186,7 @@ pub(super) fn from_toml(file: &str, text: &str) -> Result<Vec<Given>, Failure> {
     let given = |relay: Relay| Given {
         name: relay.name.into_inner().0,
         listen: relay.listen.0,
-        upstreams: relay.upstream.0,
+        leads: relay.upstream.0,
         faults: named(relay.fault),
         enabled: relay.enabled,
     };
@@ -186,7 +207,7 @@ pub(super) fn from_json(file: &str, text: &str) -> Result<Vec<Given>, Failure> {
     let given = |proxy: Proxy| Given {
         name: proxy.name.0,
         listen: proxy.listen.0,
-        upstreams: proxy.upstream.0,
+        leads: proxy.upstream.0,
         faults: Vec::new(),
         enabled: proxy.enabled.unwrap_or(true),
     };

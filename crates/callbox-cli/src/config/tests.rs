@@ -29,7 +29,7 @@ enabled = false
         .iter()
         .map(|relay| {
             let faults: Vec<_> = relay.faults.iter().map(|(name, _)| name.as_str()).collect();
-            format!("{} {} {:?} {:?} {}", relay.name, relay.listen, relay.upstreams.len(), faults, relay.enabled)
+            format!("{} {} {:?} {:?} {}", relay.name, relay.listen, relay.leads.servers().len(), faults, relay.enabled)
         })
         .collect();
     assert_eq!(lines, [r#"db 127.0.0.1:5433 2 ["latency_1", "stall_2"] true"#, "web :8080 1 [] false"]);

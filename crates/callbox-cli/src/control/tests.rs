@@ -24,9 +24,11 @@ pub(super) fn template(avoid: &[SocketAddr]) -> Template {
     Template {
         server: ServerOptions::default(),
         max_per_ip_exposed: None,
+        session_rate: None,
         relay: RelayOptions::default(),
         balance: Balance::default(),
         resolve: callbox::handle::relay::upstreams::Resolve::Each,
+        targets: callbox::targets::Targets::default(),
         observers: Observers::none(),
         seed: 1,
         framing: Framing::none(),

@@ -8,7 +8,7 @@ use callbox::text::safe;
 use super::holder;
 use crate::lang::{Both, Lang, both};
 
-/// Explains a failed connect or bind on the error output, a line for each address; other failures say what they are.
+/// Explains a failed connect, handshake or bind on the error output, a line for each address; other failures say what they are.
 pub fn print(error: &Error, lang: Lang) {
     let attempts = match error.attempts() {
         [] => std::slice::from_ref(error),
@@ -21,9 +21,14 @@ pub fn print(error: &Error, lang: Lang) {
 
 fn line(error: &Error, lang: Lang) -> Option<String> {
     let means = match error.operation() {
-        "connect" => connect(error),
-        "resolve" => resolve(error),
+        "connect" | "connect to proxy" => connect(error),
+        "resolve" | "resolve proxy" => resolve(error),
+        "proxy" if error.kind() == Kind::Proxy => Some(both!(
+            "the connection to the proxy was there, and it is the proxy that says this; how far it got behind it, only it knows",
+            "与代理的连接已经建立，这句话是代理说的；它在后面走到了哪一步，只有它自己知道",
+        )),
         "bind" | "listen" => bind(error),
+        "TLS handshake" => tls(error),
         _ => return None,
     };
     let (operation, address) = (error.operation(), error.address().unwrap_or("?"));
@@ -71,6 +76,12 @@ fn connect(error: &Error) -> Option<Both> {
             "没有可用的本地地址来发起连接：指定的来源地址不属于本机或属于另一地址族，\
              或者通往该目标的本地端口已用完（TIME_WAIT 也会占用端口）",
         ),
+        Kind::PermissionDenied if error.raw_os_error().is_none() => {
+            both!(
+                "callbox itself leads nobody there, so nothing was sent",
+                "callbox 自己不允许连接到那里，因此没有发送任何内容"
+            )
+        }
         Kind::PermissionDenied => both!(
             "this machine forbids it before anything is sent: rights of a file, a local firewall or a sandbox",
             "还没有发送任何内容，本机就禁止了它：文件权限、本机防火墙或沙箱",
@@ -85,6 +96,16 @@ fn resolve(error: &Error) -> Option<Both> {
             "the name has no address, so there was nobody to connect to; this is the work of DNS or of /etc/hosts, \
              before TCP begins",
             "这个名字没有对应的地址，所以无从连接；这一步由 DNS 或 /etc/hosts 完成，TCP 还没有开始",
+        )),
+        _ => None,
+    }
+}
+
+fn tls(error: &Error) -> Option<Both> {
+    match error.kind() {
+        Kind::Tls => Some(both!(
+            "the TCP connection was there; TLS, which begins on top of it, came to nothing, so no byte of yours was sent",
+            "TCP 连接已经建立；之上的 TLS 没有谈成，所以你的数据一个字节也没有发送",
         )),
         _ => None,
     }
@@ -131,8 +152,9 @@ mod tests {
             ("connect", Kind::NotFound, "unix:/tmp/a", "no such file", "没有这个文件"),
             ("connect", Kind::Reset, "127.0.0.1:9", "reset it at once", "随即又复位了它"),
             ("connect", Kind::AddressNotAvailable, "127.0.0.1:9", "no local address", "没有可用的本地地址"),
-            ("connect", Kind::PermissionDenied, "127.0.0.1:9", "forbids it", "禁止了它"),
+            ("connect", Kind::PermissionDenied, "127.0.0.1:9", "leads nobody there", "不允许连接到那里"),
             ("resolve", Kind::NotFound, "no.such.name", "no address", "没有对应的地址"),
+            ("TLS handshake", Kind::Tls, "127.0.0.1:9", "the TCP connection was there", "TCP 连接已经建立"),
             ("bind", Kind::AddressNotAvailable, "192.0.2.1:9", "its own machine", "本机自己的地址"),
             ("bind", Kind::PermissionDenied, "127.0.0.1:80", "below 1024", "1024 以下"),
             ("bind", Kind::PermissionDenied, "unix:/srv/a", "forbids it", "不允许"),
@@ -143,6 +165,13 @@ mod tests {
             assert!(english.contains(en) && english.ends_with('.'), "{english}");
             assert!(chinese.contains(zh) && chinese.ends_with('。'), "{chinese}");
         }
+    }
+
+    #[test]
+    fn what_the_system_forbids_is_told_from_what_callbox_forbids() {
+        let denied = Error::io("connect", std::io::Error::from_raw_os_error(13)).at("127.0.0.1:9");
+        let said = connect(&denied).expect("is explained");
+        assert!(said.en.contains("this machine forbids it"), "{}", said.en);
     }
 
     #[test]

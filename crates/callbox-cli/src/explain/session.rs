@@ -76,6 +76,17 @@ fn ending(report: &SessionReport) -> Both {
              对方的机器可能已关机，或者线路已中断。",
             peer: side(report.role.other()),
         ),
+        Termination::TlsTruncated => both!(
+            "{peer} ended the connection without TLS's own word for the end (close_notify). A FIN alone anybody on the way can \
+             forge, so bytes may be missing.",
+            "{peer}结束了连接，却没有发送 TLS 自己的结束通知（close_notify）。仅凭 FIN 不足为信，途中任何人都能伪造，因此数据可能不完整。",
+            peer: side(report.role.other()),
+        ),
+        Termination::TlsFailed => both!(
+            "TLS failed: {peer} broke its rules, or ended it by an alert.",
+            "TLS 失败：{peer}违反了它的规则，或以警报（alert）结束了它。",
+            peer: side(report.role.other()),
+        ),
         Termination::IoError => both!(
             "the system reported an error that is neither an end of stream nor a reset.",
             "系统报告了一个错误，它既不是流结束，也不是复位（RST）。",
@@ -118,6 +129,19 @@ fn reason(termination: Termination) -> Both {
         }
         Termination::UpstreamNotFound => both!("the upstream's name has no address", "上游服务器的名称没有地址"),
         Termination::UpstreamFailed => both!("no upstream could be reached", "无法连接到任何上游服务器"),
+        Termination::TargetDenied => {
+            both!(
+                "the client asked for a place where nobody is led to (--deny-target)",
+                "客户端所要求的目的地不被允许（--deny-target）"
+            )
+        }
+        Termination::HandshakeTimeout => {
+            both!("the client did not say in time where it wants to go", "客户端没有及时说明它要去哪里")
+        }
+        Termination::HandshakeFailed => both!(
+            "what the client said of where it wants to go, or of who it is, was not taken",
+            "客户端说明的目的地或身份没有被接受",
+        ),
         Termination::Fault => both!("a fault was asked for (--fault)", "这是所要求的故障（--fault）"),
         Termination::WriteStall => both!(
             "the peer had taken no byte for too long (--write-stall-timeout)",

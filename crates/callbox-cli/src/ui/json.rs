@@ -8,18 +8,21 @@ use callbox::addr::Addr;
 use callbox::checksum::Verdict;
 use callbox::direction::Direction;
 use callbox::error::Error;
-use callbox::event::{Event, FrameFacts, Mirrored, Turn};
+use callbox::event::{Event, FrameFacts, Mirrored, PeerProcess, Phases, Turn};
 use callbox::frame::{Arrivals, FrameKind};
 use callbox::frames::FrameReport;
+use callbox::report::tls::{CertificateFacts, TlsFacts};
 use callbox::report::{SessionId, SessionReport};
 use callbox::server::Report;
-use callbox::text::{Encoding, escape};
+use callbox::text::{Encoding, escape, safe};
 use tokio::time::Instant;
 
 use crate::exit::{self, Failure};
 
 /// The version of the format.
 const VERSION: u8 = 1;
+/// The last second of the year 9999, since 1970: no later one can be written.
+const LAST_TIME: Duration = Duration::from_secs(253_402_300_799);
 
 /// Prints events for programs.
 pub struct Json {
@@ -46,29 +49,38 @@ impl Json {
         Line::new(event, self.time(at))
     }
 
+    /// Tells that a connection is there.
+    fn connected(&self, at: Instant, event: &Event) -> Line {
+        let line = self.line(at, "connected");
+        let Event::Connected { session, role, peer, local, phases, via, process, through } = event else { return line };
+        let line = line.session(*session).text("role", role.name());
+        let line = line.text("peer", &peer.to_string()).text("local", &local.to_string());
+        let line = match phases {
+            Some(phases) => way(line, phases, through.as_deref()),
+            None => line,
+        };
+        let line = match process.as_deref() {
+            Some(PeerProcess { pid: Some(pid), .. }) => line.number("pid", u64::from(*pid)),
+            _ => line,
+        };
+        let line = match process {
+            Some(found) => line.number("uid", found.uid.into()).number("gid", found.gid.into()),
+            None => line,
+        };
+        let Some(via) = via else { return line };
+        let line = line.text("via", &via.proxy.to_string());
+        match &via.destination {
+            Some(destination) => line.text("destination", &destination.to_string()),
+            None => line,
+        }
+    }
+
     /// Appends one event's line to `out`.
     pub fn event(&mut self, at: Instant, event: &Event, out: &mut Vec<u8>) {
         let line = match event {
             Event::Listening { address } => self.line(at, "listening").text("address", &address.to_string()),
             Event::Control { address } => self.line(at, "control").text("address", &address.to_string()),
-            Event::Connected { session, role, peer, local, phases, via } => {
-                let line = self
-                    .line(at, "connected")
-                    .session(*session)
-                    .text("role", role.name())
-                    .text("peer", &peer.to_string())
-                    .text("local", &local.to_string());
-                let line = match phases {
-                    Some(phases) => line.micros("connect_us", phases.connect).micros("resolve_us", phases.resolve),
-                    None => line,
-                };
-                let Some(via) = via else { return line.end(out) };
-                let line = line.text("via", &via.proxy.to_string());
-                match &via.destination {
-                    Some(destination) => line.text("destination", &destination.to_string()),
-                    None => line,
-                }
-            }
+            Event::Connected { .. } => self.connected(at, event),
             Event::Data { session, direction, bytes, frame, far } => {
                 let line = self.line(at, "data").session(*session).direction(*direction);
                 let line = if *far { line.text("side", "server") } else { line };
@@ -109,6 +121,9 @@ impl Json {
                 .text("what", &decision.what.to_string()),
             Event::Retrying { session, error, pause } => retrying(self.line(at, "retrying"), *session, error, *pause),
             Event::Upstream { address, turn } => upstream(self.line(at, "upstream"), address, turn),
+            Event::Tls { session, role, facts } => {
+                tls(self.line(at, "tls").session(*session).text("role", role.name()), facts)
+            }
             Event::Mirror { session, outcome } => mirrored(self.line(at, "mirror").session(*session), outcome),
             _ => return,
         };
@@ -222,6 +237,16 @@ fn frame_report(report: &FrameReport) -> String {
     format!("{{\"to_server\":{},\"to_client\":{}}}", one(&report.to_server), one(&report.to_client))
 }
 
+/// How a client got there.
+fn way(line: Line, phases: &Phases, through: Option<&str>) -> Line {
+    let line = line.micros("connect_us", phases.connect).micros("resolve_us", phases.resolve);
+    let line = if phases.tls.is_zero() { line } else { line.micros("tls_us", phases.tls) };
+    match through {
+        Some(through) => line.micros("proxy_us", phases.proxy).text("through", through),
+        None => line,
+    }
+}
+
 fn failed(line: Line, error: &Error) -> Line {
     let line = line.text("operation", error.operation());
     let line = match error.address() {
@@ -253,6 +278,42 @@ fn upstream(line: Line, address: &Addr, turn: &Turn) -> Line {
             .text("message", &error.to_string())
             .micros("rest_us", *rest),
     }
+}
+
+/// How long the phases of connecting took.
+/// What was agreed on, and whom the peer says that it is.
+fn tls(line: Line, facts: &TlsFacts) -> Line {
+    let line = line.text("version", &facts.version.to_string()).text("suite", &facts.suite);
+    let optional = |line: Line, name, value: Option<String>| match value {
+        Some(value) => line.text(name, &value),
+        None => line,
+    };
+    let line = optional(line, "group", facts.group.clone());
+    let line = optional(line, "alpn", facts.alpn.as_deref().map(escape));
+    let line = optional(line, "server_name", facts.server_name.as_deref().map(|name| safe(name).into_owned()));
+    let chain: Vec<_> = facts.peer_chain.iter().map(certificate).collect();
+    line.raw("resumed", if facts.resumed { "true" } else { "false" })
+        .text("trust", facts.trust.name())
+        .raw("chain", &format!("[{}]", chain.join(",")))
+}
+
+fn certificate(facts: &CertificateFacts) -> String {
+    let names: Vec<_> = facts.names.iter().map(|name| quoted(&safe(name))).collect();
+    // Before 1970 there is no such certificate but a forged one, and the format has no such times.
+    let time = |time: SystemTime| {
+        let time = time.clamp(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + LAST_TIME);
+        quoted(&humantime::format_rfc3339_seconds(time).to_string())
+    };
+    let sha256: String = facts.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!(
+        "{{\"subject\":{},\"issuer\":{},\"names\":[{}],\"not_before\":{},\"not_after\":{},\"sha256\":{}}}",
+        quoted(&safe(&facts.subject)),
+        quoted(&safe(&facts.issuer)),
+        names.join(","),
+        time(facts.not_before),
+        time(facts.not_after),
+        quoted(&sha256)
+    )
 }
 
 /// How a second server compares with the first.

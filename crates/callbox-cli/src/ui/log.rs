@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use callbox::addr::Addr;
 use callbox::direction::{Direction, Role};
-use callbox::event::{Event, Mirrored, Turn};
+use callbox::event::{Event, Mirrored, PeerProcess, Phases, Turn};
+use callbox::net::tls::TlsFacts;
 use callbox::report::{SessionId, SessionReport};
 use callbox::server::Report;
 use callbox::termination::Termination;
@@ -13,6 +14,7 @@ use callbox::text::{escape, safe};
 use callbox::units::show_duration;
 use tokio::time::Instant;
 
+use super::tls;
 use super::traffic::{Traffic, Wire};
 use crate::explain;
 use crate::lang::Lang;
@@ -31,6 +33,8 @@ pub struct Level {
     pub sessions: bool,
     /// In which language the end of each session is explained, where it is.
     pub explain: Option<Lang>,
+    /// Certificates of other sides that expire within this time are warned of, however little is said.
+    pub expiry_warn: Option<Duration>,
 }
 
 /// Prints events for people.
@@ -43,6 +47,12 @@ pub struct Log {
     exposed: bool,
     /// The proxies of open sessions, where their ends are explained: TCP's other end is the proxy, not the client.
     proxies: HashMap<SessionId, Addr>,
+}
+
+/// Names the process at the other end of a Unix socket.
+fn who(found: &PeerProcess) -> String {
+    let pid = found.pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string());
+    format!("pid {pid}, uid {}, gid {}", found.uid, found.gid)
 }
 
 impl Log {
@@ -60,23 +70,34 @@ impl Log {
 
     /// Says that a connection is there.
     fn connected(&mut self, event: &Event) {
-        let Event::Connected { session, role, peer, phases, via, .. } = event else { return };
+        let Event::Connected { session, role, peer, phases, via, process, through, .. } = event else { return };
+        let way = through.as_deref().map(|through| format!(" through {through}")).unwrap_or_default();
         let message = match (role, phases, via) {
             // A relay's second connection.
             (Role::Client, Some(phases), _) if self.level.sessions => {
                 if self.level.verbose == 0 {
                     return;
                 }
-                format!("{session} connected to {peer} ({})", show_duration(phases.connect))
+                let took = show_duration(phases.connect + phases.proxy);
+                format!("{session} connected to {peer}{way} ({took}{})", handshake(phases))
             }
             (Role::Client, Some(phases), _) => {
                 let many = phases.attempts > 1;
                 let attempts = if many { format!(", {} addresses tried", phases.attempts) } else { String::new() };
                 let (resolve, connect) = (show_duration(phases.resolve), show_duration(phases.connect));
-                format!("connected to {peer} (resolve {resolve}, connect {connect}{attempts})")
+                let proxy = match through {
+                    Some(_) => format!(", proxy {}", show_duration(phases.proxy)),
+                    None => String::new(),
+                };
+                let tls = handshake(phases);
+                format!("connected to {peer}{way} (resolve {resolve}, connect {connect}{attempts}{proxy}{tls})")
             }
             (_, _, Some(via)) if via.proxy != *peer => format!("{session} connected from {peer} via {}", via.proxy),
             _ => format!("{session} connected from {peer}"),
+        };
+        let message = match process {
+            Some(found) if self.level.verbose > 0 => format!("{message} ({})", who(found)),
+            _ => message,
         };
         self.say(&message);
     }
@@ -99,6 +120,7 @@ impl Log {
                     self.say("note: this is wider than loopback, other machines can connect");
                 }
             }
+            Event::Tls { session, role, facts } => self.agreed(*session, *role, facts, talk && self.level.verbose > 0),
             Event::Control { address } if talk => self.say(&format!("control on http://{address}")),
             Event::Connected { .. } if sessions => self.connected(event),
             Event::Refused { peer, reason, message } if talk => {
@@ -198,6 +220,19 @@ impl Log {
         self.say(&line);
     }
 
+    /// Says what TLS agreed on, where `detailed`, and warns of certificates.
+    fn agreed(&mut self, session: SessionId, role: Role, facts: &TlsFacts, detailed: bool) {
+        let now = std::time::SystemTime::now();
+        if detailed {
+            tls::lines(session, role, facts, now).iter().for_each(|line| self.say(line));
+        }
+        if let Some(within) = self.level.expiry_warn {
+            for warning in tls::warnings(role, facts, within, now) {
+                self.say_at_most(&format!("callbox: warning: {warning}"), &format!(" ({session})"));
+            }
+        }
+    }
+
     fn upstream(&mut self, address: &Addr, turn: &Turn) {
         match turn {
             Turn::Up => self.say(&format!("upstream {address} works again")),
@@ -241,6 +276,11 @@ impl Log {
             super::complain(&format!("{line}{detail}\n"));
         }
     }
+}
+
+/// How long TLS took, where it was spoken.
+fn handshake(phases: &Phases) -> String {
+    if phases.tls.is_zero() { String::new() } else { format!(", TLS {}", show_duration(phases.tls)) }
 }
 
 /// Shows what concerns bytes.
@@ -342,11 +382,14 @@ pub fn how(termination: Termination) -> &'static str {
         Termination::Timeout => "we closed: the time allowed was over (timeout)",
         Termination::IdleTimeout => "we closed: idle for too long (timeout)",
         Termination::HalfCloseTimeout => "we closed: half-closed, and silent for too long (timeout)",
-        Termination::UpstreamRefused => "we reset it: no upstream accepted (refused)",
-        Termination::UpstreamTimeout => "we reset it: no upstream answered (timeout)",
-        Termination::UpstreamUnreachable => "we reset it: no upstream could be reached (unreachable)",
-        Termination::UpstreamNotFound => "we reset it: the upstream's name has no address",
-        Termination::UpstreamFailed => "we reset it: no upstream could be reached",
+        Termination::UpstreamRefused => "we ended it: no upstream accepted (refused)",
+        Termination::UpstreamTimeout => "we ended it: no upstream answered (timeout)",
+        Termination::UpstreamUnreachable => "we ended it: no upstream could be reached (unreachable)",
+        Termination::UpstreamNotFound => "we ended it: the upstream's name has no address",
+        Termination::UpstreamFailed => "we ended it: no upstream could be reached",
+        Termination::TargetDenied => "we ended it: nobody is led there (denied)",
+        Termination::HandshakeTimeout => "we reset it: the client did not say in time where to (timeout)",
+        Termination::HandshakeFailed => "we ended it: what the client asked for was not taken",
         Termination::Fault => "a fault ended it, as asked for (fault)",
         Termination::WriteStall => "we reset it: the peer took nothing for too long (timeout)",
         Termination::FrameTooLarge => "we closed: a frame was over the maximum (limit, --max-frame)",
@@ -355,6 +398,8 @@ pub fn how(termination: Termination) -> &'static str {
         Termination::Aborted => "we reset it (RST)",
         Termination::Steered => "we closed: we were told to (steered)",
         Termination::Signal => "we closed: a signal came (signal)",
+        Termination::TlsTruncated => "the connection ended without TLS's close_notify: bytes may be missing",
+        Termination::TlsFailed => "the other side broke the rules of TLS, or ended it by an alert",
         Termination::PeerTimeout => "the peer did not answer any more (timeout)",
         Termination::IoError => "the system reported an error",
         _ => "for another reason",

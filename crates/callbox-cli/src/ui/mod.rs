@@ -12,6 +12,7 @@ pub mod log;
 pub mod output;
 pub mod sampler;
 pub mod thread;
+pub mod tls;
 pub mod traffic;
 
 /// Whether the cursor of the terminal that standard output is stands in the middle of a line.

@@ -12,6 +12,7 @@ use callbox_testkit::{
 };
 
 use crate::cli;
+use crate::tls_kit::{Adapter, Kit, kit};
 
 /// Offered to a direction nobody reads; far more than all the buffers on the way hold.
 const FLOOD: usize = 24 * 1024 * 1024;
@@ -75,12 +76,22 @@ fn all_cases() -> Vec<Case> {
 /// A program that claims to be a byte pipe.
 #[derive(Clone, Copy)]
 struct Contestant {
-    connect: fn(SocketAddr) -> Callbox,
-    listen: fn() -> (Callbox, Bound),
+    connect: fn(SocketAddr, Between) -> Callbox,
+    listen: fn(Between) -> (Callbox, Bound),
     /// How long something may take to get through before it counts as stuck.
     limit: Duration,
     /// Whether everything queued must also arrive, complete, and the program exit with 0.
     strict: bool,
+    /// What stands between the contestant and the test's own plain connection.
+    between: Between,
+}
+
+/// What stands between a contestant and the test's own connection.
+#[derive(Clone, Copy)]
+enum Between {
+    Nothing,
+    /// TLS by OpenSSL; with these words.
+    Tls(&'static Kit, &'static [&'static str]),
 }
 
 /// How a listening contestant tells where it listens.
@@ -96,18 +107,26 @@ struct Joint {
     stdout: Outlet,
     net_in: Option<Inlet>,
     net_out: Outlet,
+    _between: Option<Adapter>,
 }
 
 impl Joint {
     fn new(contestant: Contestant, command: Command) -> Self {
         let pipes = |program: Callbox| program.input(Input::Piped).output(Output::Held).start();
-        let (mut process, peer) = match command {
+        let (mut process, peer, between) = match command {
             Command::Connect => {
                 let server = Server::binds();
-                (pipes((contestant.connect)(server.address())), server.accepts())
+                let (address, between) = match contestant.between {
+                    Between::Nothing => (server.address(), None),
+                    Between::Tls(kit, words) => {
+                        let adapter = kit.server(server.address(), "server.pem", words);
+                        (adapter.address, Some(adapter))
+                    }
+                };
+                (pipes((contestant.connect)(address, contestant.between)), server.accepts(), between)
             }
             Command::Listen => {
-                let (program, bound) = (contestant.listen)();
+                let (program, bound) = (contestant.listen)(contestant.between);
                 let process = pipes(program);
                 let address = match bound {
                     Bound::ReadyLine => process.ready(),
@@ -116,12 +135,20 @@ impl Joint {
                         address
                     }
                 };
-                (process, Peer::connects(address))
+                let (address, between) = match contestant.between {
+                    Between::Nothing => (address, None),
+                    Between::Tls(kit, words) => {
+                        let adapter = kit.client(address, words);
+                        (adapter.address, Some(adapter))
+                    }
+                };
+                (process, Peer::connects(address), between)
             }
         };
         let stream = || peer.stream().try_clone().expect("a descriptor");
         let (stdin, stdout) = (process.take_input().into(), process.take_output().into());
-        Self { process, stdin: Some(stdin), stdout, net_in: Some(stream().into()), net_out: stream().into() }
+        let (net_in, net_out) = (Some(stream().into()), stream().into());
+        Self { process, stdin: Some(stdin), stdout, net_in, net_out, _between: between }
     }
 
     /// Returns where a direction is fed.
@@ -166,8 +193,8 @@ fn play(contestant: Contestant, case: Case) -> Result<(), String> {
     let result = gets_through(&mut joint, case, limit);
     if result.is_err() || !contestant.strict {
         // Ends the contestant, so that nothing waits for a stuck pipe; the filler may then end as it must.
-        let Joint { process, stdout, net_out, .. } = joint;
-        drop((process, stdout, net_out));
+        let Joint { process, stdout, net_out, _between: between, .. } = joint;
+        drop((process, stdout, net_out, between));
         return result;
     }
     settle(joint, case, other, filler)
@@ -257,18 +284,52 @@ fn report(name: &str, results: &[(Case, Result<(), String>)]) -> usize {
     passed
 }
 
-#[test]
-fn both_directions_of_a_byte_pipe_are_independent_in_24_of_24_cases() {
-    let contestant = Contestant {
-        connect: |address| cli::connect(address, []),
-        listen: || (cli::listen([]), Bound::ReadyLine),
+/// The program under test, strictly.
+fn callbox(between: Between) -> Contestant {
+    Contestant {
+        connect: |address, between| cli::connect(address, []).args(between.words("connect")),
+        listen: |between| (cli::listen([]).args(between.words("listen")), Bound::ReadyLine),
         limit: patience(),
         strict: true,
-    };
+        between,
+    }
+}
+
+impl Between {
+    /// Returns the flags by which callbox talks with it.
+    fn words(self, command: &str) -> Vec<String> {
+        let Self::Tls(kit, _) = self else { return Vec::new() };
+        let (flag, file) = if command == "connect" { ("--ca", "ca.pem") } else { ("--cert", "server.pem") };
+        vec!["--tls".to_owned(), flag.to_owned(), kit.file(file)]
+    }
+}
+
+#[test]
+fn both_directions_of_a_byte_pipe_are_independent_in_24_of_24_cases() {
+    let contestant = callbox(Between::Nothing);
     for number in 1..=if quick() { 2 } else { 20 } {
         let results = round(contestant);
         assert_eq!(report(&format!("round {number}"), &results), 24, "round {number}: {results:#?}");
     }
+}
+
+fn passes_all_over_tls(words: &'static [&'static str]) {
+    let kit: &'static Kit = Box::leak(Box::new(kit!()));
+    let results = round(callbox(Between::Tls(kit, words)));
+    assert_eq!(report("over TLS", &results), 24, "{results:#?}");
+    kit.clear();
+}
+
+#[test]
+fn both_directions_over_tls_1_3_are_independent_in_24_of_24_cases() {
+    passes_all_over_tls(&["--min", "1.3"]);
+}
+
+/// With a peer that goes on reading after a `close_notify`, as most do; what one does that keeps to the letter of RFC 5246 is
+/// in `tls_python`.
+#[test]
+fn both_directions_over_tls_1_2_are_independent_in_24_of_24_cases() {
+    passes_all_over_tls(&["--max", "1.2"]);
 }
 
 /// The harness itself: it must be able to tell a pipe that fails some of the cases from one that fails none.
@@ -276,14 +337,15 @@ fn both_directions_of_a_byte_pipe_are_independent_in_24_of_24_cases() {
 fn the_24_cases_tell_ncat_from_a_pipe_with_independent_directions() {
     requires!(tool("ncat"));
     let contestant = Contestant {
-        connect: |address| Callbox::new("ncat").args([address.ip().to_string(), address.port().to_string()]),
-        listen: || {
+        connect: |address, _| Callbox::new("ncat").args([address.ip().to_string(), address.port().to_string()]),
+        listen: |_| {
             let address = free_address();
             let (host, port) = (address.ip().to_string(), address.port().to_string());
             (Callbox::new("ncat").args(["-v", "-l", &host, &port]), Bound::KnownBefore(address, "Listening on"))
         },
         limit: scaled(Duration::from_millis(500)),
         strict: false,
+        between: Between::Nothing,
     };
     let results = round(contestant);
     let passed = report("ncat", &results);

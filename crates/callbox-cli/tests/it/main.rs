@@ -35,6 +35,20 @@ mod accepting;
 /// Behind a proxy: `--accept-proxy` (rows 27 and 32).
 mod proxied;
 
+/// Who may connect, how many and how fast.
+mod access;
+
+/// `relay` as a proxy (rows 27, 32, 114).
+mod as_proxy;
+/// How callbox is started, by whom and as whom (rows 118 to 120).
+mod started;
+
+/// Through proxies: `--proxy` (row 32).
+mod through_proxies;
+
+/// `--starttls`, up to where TLS begins.
+mod starttls;
+
 /// Many relays in one process, and what is said of them.
 mod relay_many;
 
@@ -110,6 +124,12 @@ mod bent_frames;
 /// Faults on a relay, counted byte by byte (rows 109 to 111).
 mod bent_relay;
 
+/// TLS: what is agreed on, both ways, through relays, in every command (rows 27, 58, 59).
+mod tls;
+
+/// TLS: who is believed, certificates read again, the CA of callbox's own (rows 55, 61).
+mod tls_trust;
+
 /// Thousands of clients at once.
 mod crowd;
 
@@ -157,3 +177,27 @@ mod relay_fleet;
 
 /// What `relay` shows.
 mod relay_shown;
+
+/// TLS by others, for all tests of it.
+mod tls_kit;
+
+/// TLS against Python's ssl.
+mod tls_python;
+
+/// TLS on both sides of a relay.
+mod tls_relay;
+
+/// TLS against `openssl s_client` and `openssl s_server` (rows 58, 61, 62).
+mod tls_openssl;
+
+/// TLS and those who break it (rows 27, 32, 55 to 57, 59, 60, 62).
+mod tls_rows;
+
+/// What scanners find in a server of TLS.
+mod tls_scan;
+
+/// TLS and the ways in which a server ends sessions, bounds them and tells their secrets.
+mod tls_endings;
+
+/// TLS over a wire that cuts and damages it.
+mod tls_wire;

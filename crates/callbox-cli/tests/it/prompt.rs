@@ -104,7 +104,8 @@ fn characters_of_many_bytes_are_typed_and_received() {
         person.peer.sends([*byte]);
     }
     person.sees(&["答：𝄞", ">"]);
-    person.types("/encoding gbk\r中\r");
+    person.types("/encoding gbk\r").sees(&["encoding gbk", ">"]);
+    person.types("中\r");
     person.peer.expects(b"\xd6\xd0\n").sends(b"\xce\xc4\n");
     person.sees(&["文", ">"]);
     person.leaves();

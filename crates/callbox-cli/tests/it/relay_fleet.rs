@@ -206,3 +206,19 @@ fn the_drain_deadline_of_a_fleet_is_one_for_all_and_a_second_signal_ends_it_at_o
     let outcome = relay.exits(130);
     assert!(outcome.waited < scaled(Duration::from_secs(1)), "{:?}", outcome.waited);
 }
+
+#[test]
+fn all_relays_of_a_process_know_the_lists_and_each_has_its_rates() {
+    let (server, upstream) = served(["--generate", "100k", "-q"]);
+    let words =
+        ["--json", "--deny", "127.0.0.2", "--session-rate", "1MB/s", "--accept-rate", "1/s", "--when-full", "refuse"];
+    let (relay, addresses) = fleet("relays.toml", &three(upstream, upstream).replace("fault = ", "# "), &words);
+    for address in &addresses {
+        Peer::meets_reset_from([127, 0, 0, 2].into(), *address);
+        assert_eq!(Peer::connects(*address).ends().reads_to_end().len(), 100_000);
+    }
+    let ledger = relay.drains().ledger();
+    let limits = &ledger.summary()["limits"];
+    assert_eq!((&limits["denied"], &limits["session_rate"], limits.get("rate")), (&json!(2), &json!(2), None));
+    server.drains();
+}

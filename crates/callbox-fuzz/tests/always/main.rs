@@ -28,6 +28,7 @@ macro_rules! always {
 
 always! {
     address: 200_000,
+    certificate: 40_000,
     console: 100_000,
     decoder: 50_000,
     escapes: 100_000,
@@ -47,10 +48,18 @@ always! {
     frame_varint: 50_000,
     hex: 100_000,
     hexdump: 30_000,
+    http_connect_client: 30_000,
+    http_connect_server: 40_000,
     json_indent: 100_000,
     pattern: 20_000,
+    pin: 100_000,
     printer: 100_000,
     proxy_header: 40_000,
+    proxy_url: 80_000,
+    ranges: 60_000,
+    socks_client: 200_000,
+    socks_server: 100_000,
+    targets: 60_000,
     template: 100_000,
     units: 150_000,
 }

@@ -6,10 +6,11 @@
 //! | `[v6]:port` | an IPv6 address, `%scope` included |
 //! | `:port`, `port` | loopback, both families where present |
 //! | `*:port` | every address of this machine, both families |
-//! | `unix:/path` | a Unix domain socket |
+//! | `unix:/path` | a Unix domain socket; on Linux `unix:@name` is one without a file |
 //! | `fd:N` | an inherited listener or stream |
+//! | `tls://` before any of them | the same, and TLS is spoken there: an [`Endpoint`] |
 //!
-//! Invalid: `host` (no port), `::1:80` (needs brackets), `host:70000`, `tls://host:443` (not in this version).
+//! Invalid: `host` (no port), `::1:80` (needs brackets), `host:70000`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -18,7 +19,10 @@ use std::str::FromStr;
 
 use crate::error::Invalid;
 
+mod endpoint;
 mod parse;
+
+pub use endpoint::Endpoint;
 
 /// Where to dial or bind.
 ///

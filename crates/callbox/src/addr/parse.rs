@@ -87,8 +87,8 @@ fn strip_scheme<'a>(text: &str, word: &'a str) -> Result<&'a str, Invalid> {
         None => Ok(word),
         Some(("tcp", rest)) => Ok(rest),
         Some(("tls", rest)) => {
-            let instead = format!("write tcp://{} to talk without it", safe(rest));
-            Err(invalid(text, "TLS is not part of this version", instead).at(0))
+            let instead = format!("write {}", safe(rest));
+            Err(invalid(text, "whether TLS is spoken is not said by an address here", instead).at(0))
         }
         Some((scheme, _)) => {
             let problem = format!("unknown scheme {}", safe(scheme));

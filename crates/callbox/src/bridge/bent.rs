@@ -66,7 +66,7 @@ impl Bent {
     /// Makes both lanes; `begins` says that these faults were there from the first.
     pub(super) fn new(plan: &Arc<Plan>, session: &Session, begins: bool) -> Bent {
         let number = session.id().0;
-        let none = Plan { seed: plan.seed, framing: plan.framing.clone(), faults: Vec::new() };
+        let none = Plan { seed: plan.seed, framing: plan.framing.clone(), faults: Vec::new(), rate: None };
         let lane = |direction| {
             let at_once = begins && session.meter().bytes(direction) == 0;
             let known: &Plan = if at_once { plan } else { &none };

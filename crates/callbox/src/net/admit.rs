@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use crate::addr::{Addr, Host};
+use crate::access::ip;
+use crate::addr::Addr;
 use crate::event::Refusal;
 
 /// Counts the open connections against the limits.
@@ -68,11 +69,18 @@ impl Admission {
     }
 
     fn take(self: &Arc<Self>, peer: &Addr, max: usize) -> Result<Slot, Refusal> {
-        let ip = self.per_ip.and_then(|_| ip_of(peer));
+        let ip = self.per_ip.and_then(|_| ip(peer));
         let mut state = self.state();
         if state.open >= max {
             return Err(Refusal::MaxConnections);
         }
+        self.count(&mut state, ip)?;
+        state.open += 1;
+        Ok(Slot { admission: self.clone(), ip: ip.map(Box::new) })
+    }
+
+    /// Counts one more from an address, where that is limited.
+    fn count(&self, state: &mut State, ip: Option<IpAddr>) -> Result<(), Refusal> {
         if let (Some(limit), Some(ip)) = (self.per_ip, ip) {
             let count = state.by_ip.entry(ip).or_default();
             if *count >= limit {
@@ -80,8 +88,7 @@ impl Admission {
             }
             *count += 1;
         }
-        state.open += 1;
-        Ok(Slot { admission: self.clone(), ip: ip.map(Box::new) })
+        Ok(())
     }
 
     /// Returns a future that is ready once some connection has ended after this call: make it first, then look.
@@ -101,6 +108,16 @@ impl Admission {
     }
 }
 
+impl Slot {
+    /// Counts it for `peer`, whose address was not known before.
+    pub(crate) fn count_for(&mut self, peer: &Addr) -> Result<(), Refusal> {
+        let ip = self.admission.per_ip.and_then(|_| ip(peer));
+        self.admission.count(&mut self.admission.state(), ip)?;
+        self.ip = ip.map(Box::new);
+        Ok(())
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut state = self.admission.state();
@@ -115,14 +132,6 @@ impl Drop for Slot {
         }
         drop(state);
         self.admission.freed.notify_waiters();
-    }
-}
-
-/// The address that limits count by: an IPv4 address in IPv6 clothes is the IPv4 address.
-fn ip_of(peer: &Addr) -> Option<IpAddr> {
-    match peer {
-        Addr::Tcp { host: Host::Ip(ip), .. } => Some(ip.to_canonical()),
-        _ => None,
     }
 }
 
@@ -144,6 +153,19 @@ mod tests {
         drop(second);
         let _again = admission.admit(&peer("127.0.0.2")).expect("one has left");
         assert_eq!(admission.open(), 3);
+    }
+
+    #[test]
+    fn who_is_named_later_is_counted_then() {
+        let admission = Admission::new(10, Some(1));
+        let mut first = admission.admit(&Addr::Memory).expect("room");
+        let mut second = admission.admit(&Addr::Memory).expect("room");
+        first.count_for(&peer("127.0.0.2")).expect("the first");
+        assert_eq!(second.count_for(&peer("::ffff:127.0.0.2")).expect_err("one is in"), Refusal::PerIp);
+        drop(second);
+        assert_eq!(admission.state().by_ip.len(), 1, "who was not counted gives nothing back");
+        drop(first);
+        assert!(admission.state().by_ip.is_empty());
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::future::poll_fn;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::net::edge::Edge;
 use crate::net::sys;
@@ -42,10 +42,12 @@ pub(crate) async fn close_gracefully(edge: &Edge, limits: Closing) {
     if limits.abrupt || edge.needs_no_parting() {
         return;
     }
-    if poll_fn(|cx| edge.poll_shutdown(cx)).await.is_err() {
+    edge.begin_parting();
+    let end = Instant::now() + limits.total;
+    // With TLS it may have to wait, behind what the peer does not take.
+    if !matches!(timeout_at(end, poll_fn(|cx| edge.poll_shutdown(cx))).await, Ok(Ok(()))) {
         return;
     }
-    let end = Instant::now() + limits.total;
     let mut discarded = 0;
     while discarded < limits.bytes {
         let idle = Instant::now() + limits.idle;

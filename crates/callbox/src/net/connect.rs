@@ -14,9 +14,14 @@ use crate::addr::{Addr, Host};
 use crate::error::{Error, Kind, Result};
 use crate::event::Phases;
 use crate::net::avoid::Avoid;
+use crate::net::proxy::{Bypass, Proxy};
 use crate::net::resolve::{Family, alternate, resolve};
 use crate::net::socket::{Options, Socket};
+use crate::net::starttls::StartTls;
 use crate::net::sys;
+use crate::net::tls::ClientTls;
+use crate::net::unix::system_path;
+use crate::targets::Targets;
 
 /// Between the starts of two attempts (RFC 8305, section 5: "Connection Attempt Delay").
 pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -34,8 +39,30 @@ pub struct ConnectOptions {
     pub source: Option<SocketAddr>,
     /// Which addresses of a name are tried.
     pub family: Family,
-    /// Where it never leads, whatever a name resolves to.
+    /// Where it never leads, whatever a name resolves to. With proxies this holds for the first of them; where a proxy leads is
+    /// its own affair.
     pub avoid: Avoid,
+    /// Through these, in this order; the timeout covers them too.
+    pub proxies: Vec<Proxy>,
+    /// Targets that are connected to without them.
+    pub bypass: Bypass,
+    /// What is said in the clear so that TLS may begin.
+    pub starttls: Option<StartTls>,
+    /// Speak TLS, by the name of the address unless told another; `None` sends bytes as they are.
+    pub tls: Option<ClientTls>,
+}
+
+impl ConnectOptions {
+    /// Tells whether `target` is reached through the proxies.
+    pub fn goes_through(&self, target: &Addr) -> bool {
+        !self.proxies.is_empty() && !self.bypass.holds(target)
+    }
+
+    /// Returns the proxies on the way to `target`, in one line; nothing where there are none.
+    pub fn way(&self, target: &Addr) -> Option<String> {
+        let list = || self.proxies.iter().map(Proxy::to_string).collect::<Vec<_>>().join(", ");
+        self.goes_through(target).then(list)
+    }
 }
 
 impl Default for ConnectOptions {
@@ -46,6 +73,10 @@ impl Default for ConnectOptions {
             source: None,
             family: Family::default(),
             avoid: Avoid::default(),
+            proxies: Vec::new(),
+            bypass: Bypass::default(),
+            starttls: None,
+            tls: None,
         }
     }
 }
@@ -73,6 +104,22 @@ pub enum Target<'a> {
         /// All its addresses, in the resolver's order.
         addrs: &'a [SocketAddr],
     },
+    /// What a stranger asks for: to be looked up, and no address is tried that is not allowed.
+    Asked {
+        /// As it was asked for.
+        addr: &'a Addr,
+        /// What is allowed.
+        targets: &'a Targets,
+    },
+}
+
+impl<'a> Target<'a> {
+    /// Returns it as it was written.
+    pub fn addr(self) -> &'a Addr {
+        match self {
+            Target::Named(addr) | Target::Resolved { addr, .. } | Target::Asked { addr, .. } => addr,
+        }
+    }
 }
 
 /// A connected socket that is registered with the runtime it was connected on.
@@ -99,6 +146,7 @@ pub(crate) async fn reach(target: Target<'_>, options: &ConnectOptions) -> Resul
         // Boxed, so that the common way stays small: a relay keeps it beside each session while it connects.
         Target::Resolved { addr, addrs } => Box::pin(connect_resolved(addr, addrs, options)).await?,
         Target::Named(addr) => Box::pin(connect(addr, options)).await?,
+        Target::Asked { addr, targets } => Box::pin(connect_within(addr, Some(targets), options)).await?,
     };
     let Connected { socket, peer, phases } = connected;
     let socket = sys::register(socket, sys::STREAM).map_err(|error| Error::io("register", error).at(&peer))?;
@@ -149,6 +197,11 @@ async fn connect_resolved(addr: &Addr, addrs: &[SocketAddr], options: &ConnectOp
 ///
 /// Dropping the future abandons all attempts.
 pub async fn connect(addr: &Addr, options: &ConnectOptions) -> Result<Connected> {
+    connect_within(addr, None, options).await
+}
+
+/// Connects to `addr`, trying every address it has that is allowed.
+async fn connect_within(addr: &Addr, targets: Option<&Targets>, options: &ConnectOptions) -> Result<Connected> {
     let begun = Instant::now();
     let deadline = options.timeout.map(|timeout| begun + timeout);
     let (host, port) = match addr {
@@ -161,7 +214,13 @@ pub async fn connect(addr: &Addr, options: &ConnectOptions) -> Result<Connected>
             return Err(Error::new("connect", Kind::AddressNotAvailable, "this address is only for listening").at(addr));
         }
     };
-    let addrs = match within(deadline, addresses(host, port, options.family)).await {
+    let found = async {
+        match targets {
+            Some(targets) => allowed_addresses(addr, (host, port), targets, options).await,
+            None => addresses(host, port, options.family).await,
+        }
+    };
+    let addrs = match within(deadline, found).await {
         Some(addrs) => alternate(addrs?),
         None => return Err(timed_out(options.timeout).at(addr)),
     };
@@ -175,7 +234,42 @@ pub async fn connect(addr: &Addr, options: &ConnectOptions) -> Result<Connected>
     Ok(Connected { socket, peer: peer.into(), phases })
 }
 
-async fn addresses(host: &Host, port: u16, family: Family) -> Result<Vec<SocketAddr>> {
+/// Looks up those addresses of a host that a stranger may be led to.
+pub(super) async fn allowed_addresses(
+    addr: &Addr,
+    (host, port): (&Host, u16),
+    targets: &Targets,
+    options: &ConnectOptions,
+) -> Result<Vec<SocketAddr>> {
+    if let Host::Name(name) = host
+        && let Some(refusal) = targets.refusal_of_name(name, port)
+    {
+        return Err(Error::new("connect", Kind::PermissionDenied, refusal).at(addr));
+    }
+    allowed(addr, addresses(host, port, options.family).await?, targets, &options.avoid)
+}
+
+/// Leaves out what nobody is led to; where that is all there is, the last reason is the error's.
+fn allowed(addr: &Addr, addrs: Vec<SocketAddr>, targets: &Targets, avoid: &Avoid) -> Result<Vec<SocketAddr>> {
+    let name = match addr {
+        Addr::Tcp { host: Host::Name(name), .. } => Some(name.as_str()),
+        _ => None,
+    };
+    let mut refusal = None;
+    let is_allowed = |one: &SocketAddr| {
+        let found = avoid.refusal(*one).or_else(|| targets.refusal(name, *one));
+        refusal = found.or(refusal);
+        found.is_none()
+    };
+    let left: Vec<SocketAddr> = addrs.into_iter().filter(is_allowed).collect();
+    match refusal {
+        Some(refusal) if left.is_empty() => Err(Error::new("connect", Kind::PermissionDenied, refusal).at(addr)),
+        _ => Ok(left),
+    }
+}
+
+/// Looks up all addresses of a host.
+pub(super) async fn addresses(host: &Host, port: u16, family: Family) -> Result<Vec<SocketAddr>> {
     let both = |v4: Ipv4Addr, v6: Ipv6Addr| {
         let addrs = [SocketAddr::new(IpAddr::V6(v6), port), SocketAddr::new(IpAddr::V4(v4), port)];
         addrs.into_iter().filter(|addr| family.admits(addr)).collect()
@@ -191,7 +285,7 @@ async fn addresses(host: &Host, port: u16, family: Family) -> Result<Vec<SocketA
 async fn connect_unix(addr: &Addr, path: &std::path::Path) -> Result<Connected> {
     let begun = Instant::now();
     let failed = |error| Error::io("connect", error).at(addr);
-    let stream = tokio::net::UnixStream::connect(path).await.map_err(failed)?;
+    let stream = tokio::net::UnixStream::connect(system_path(path).map_err(failed)?).await.map_err(failed)?;
     let socket = stream.into_std().map_err(failed)?.into();
     let phases = Phases { connect: begun.elapsed(), attempts: 1, ..Phases::default() };
     Ok(Connected { socket, peer: addr.clone(), phases })
@@ -283,7 +377,7 @@ fn all_failed(addr: &Addr, mut failures: Vec<(SocketAddr, Error)>) -> Error {
 }
 
 /// Waits for `future`, but not beyond `deadline`.
-async fn within<T>(deadline: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn within<T>(deadline: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
     let Some(deadline) = deadline else {
         return Some(future.await);
     };
@@ -325,6 +419,37 @@ mod tests {
         }
         listener.set_nonblocking(true).expect("a socket");
         assert!(listener.accept().is_err(), "nobody has knocked");
+    }
+
+    #[tokio::test]
+    async fn of_a_name_that_is_asked_for_only_the_allowed_addresses_are_tried() {
+        let (listener, port) = listener().await;
+        let addr = Addr::from_words("localhost", &port.to_string()).expect("good");
+        let rules = |texts: &[&str]| texts.iter().map(|text| text.parse().expect("good")).collect();
+        let options = ConnectOptions::default();
+        let targets = Targets::new(Vec::new(), rules(&["::1"]));
+        let reached = reach(Target::Asked { addr: &addr, targets: &targets }, &options).await.expect("IPv4 is left");
+        assert_eq!((reached.peer.to_string(), reached.phases.attempts), (format!("127.0.0.1:{port}"), 1));
+        listener.accept().expect("is there");
+        let own = Avoid::new(vec![listener.local_addr().expect("bound")]);
+        let nowhere = [
+            (
+                Targets::new(Vec::new(), rules(&["::1", "127.0.0.0/8"])),
+                Avoid::default(),
+                "the rules for targets deny it",
+            ),
+            (Targets::new(Vec::new(), rules(&["localhost"])), Avoid::default(), "the rules for targets deny it"),
+            (Targets::new(rules(&["192.0.2.0/24"]), Vec::new()), Avoid::default(), "no rule for targets allows it"),
+            (targets, own, "callbox itself listens there"),
+        ];
+        for (targets, avoid, refusal) in nowhere {
+            let options = ConnectOptions { avoid, ..ConnectOptions::default() };
+            let target = Target::Asked { addr: &addr, targets: &targets };
+            let error = reach(target, &options).await.expect_err("nobody is led there");
+            assert_eq!((error.kind(), error.cause().as_str()), (Kind::PermissionDenied, refusal));
+        }
+        listener.set_nonblocking(true).expect("a socket");
+        assert!(listener.accept().is_err(), "nobody else has knocked");
     }
 
     #[tokio::test]

@@ -1,6 +1,9 @@
 //! The outside of a stream: the socket, what has ended, the first error, the counting and the taps.
 
+mod apart;
+mod broken;
 mod ending;
+mod secured;
 mod swept;
 #[cfg(test)]
 mod tests;
@@ -19,11 +22,11 @@ use tokio::io::unix::AsyncFd;
 
 use crate::addr::Addr;
 use crate::direction::{Direction, Role};
-use crate::event::Event;
-use crate::net::io::{Io, is_passing, poll_recv_owned, poll_send, poll_splice_in, poll_splice_out};
+use crate::net::io::{Io, poll_recv_owned, poll_splice_in, poll_splice_out};
 use crate::net::socket::local_addr;
 use crate::net::splice::Conduit;
 use crate::net::sys;
+use crate::net::wire::{is_passing, poll_send};
 use crate::report::state;
 use crate::session::Session;
 use crate::termination::Termination;
@@ -46,7 +49,7 @@ thread_local! {
 pub(crate) struct Edge {
     io: Io,
     session: Session,
-    /// The first error of the socket, as errno: the kernel reports it once, but it ends both directions.
+    /// The first error, as errno or one of [`broken`]: the kernel reports it once, but it ends both directions.
     broken: AtomicI32,
     read_ended: AtomicBool,
     write_ended: AtomicBool,
@@ -64,6 +67,8 @@ pub(crate) struct Edge {
     lent: bool,
     /// Bytes are to be copied also where they could be spliced.
     copies: bool,
+    /// The handler is done: nobody wants what still comes.
+    parting: AtomicBool,
     /// The sweep has found it gone.
     lost: AtomicBool,
     /// Nobody reads here for now: it waits for the other side, or for somebody to read for. The sweep looks at this.
@@ -91,6 +96,7 @@ impl Edge {
             before_fin: AtomicU8::new(0),
             lent: false,
             copies: false,
+            parting: AtomicBool::new(false),
             lost: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             owes_keepalive: AtomicBool::new(false),
@@ -101,10 +107,10 @@ impl Edge {
 
     /// Takes over the socket on the far side of a relay, as part of the near side's session. What passes there is what
     /// passes here, so only the near side counts and reports; nobody may tap the session.
-    pub(crate) fn far_socket(socket: AsyncFd<OwnedFd>, session: Session) -> Edge {
+    pub(crate) fn far_side(io: Io, session: Session) -> Edge {
         debug_assert!(!session.is_watched(), "what is tapped has a session on each side");
         let role = session.role().other();
-        Edge::lent(Io::Socket(socket), session, role)
+        Edge::lent(io, session, role)
     }
 
     /// An edge of a session that another one counts and reports.
@@ -148,10 +154,7 @@ impl Edge {
     }
 
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        match &self.io {
-            Io::Socket(socket) => Some(socket.get_ref().as_fd()),
-            Io::Joined(_) => None,
-        }
+        self.io.descriptor()
     }
 
     /// Returns our end's address; asks the kernel the first time where it is not known.
@@ -183,7 +186,8 @@ impl Edge {
     /// Tells whether dropping the socket ends the connection as it should: the peer has ended its direction, so our
     /// close is an end of stream and destroys nothing, or the connection is gone.
     pub(crate) fn needs_no_parting(&self) -> bool {
-        self.is_over() || self.is_read_ended()
+        // The kernel knows nothing of TLS's own end of stream.
+        self.is_over() || (self.is_read_ended() && !matches!(self.io, Io::Tls(_)))
     }
 
     #[inline(always)]
@@ -194,6 +198,7 @@ impl Edge {
         ready!(self.poll_taps(cx));
         let read = match ready!(self.io.poll_read(cx, buffer)) {
             Ok(read) => read,
+            Err(error) if self.needs_no_word(&error) => 0,
             Err(error) => return Poll::Ready(Err(self.latch(error))),
         };
         if read == 0 {
@@ -327,6 +332,7 @@ impl Edge {
             (Io::Joined(joined), _) => {
                 joined.writer.lock().unwrap_or_else(PoisonError::into_inner).as_mut().poll_write(cx, bytes)
             }
+            (Io::Tls(tls), _) => tls.poll_write(cx, bytes, |gone| self.observe(self.role.outbound(), gone)),
         };
         self.write_blocked.store(result.is_pending(), Relaxed);
         match ready!(result) {
@@ -348,6 +354,11 @@ impl Edge {
             Io::Joined(joined) => {
                 let mut writer = joined.writer.lock().unwrap_or_else(PoisonError::into_inner);
                 ready!(writer.as_mut().poll_shutdown(cx))
+            }
+            Io::Tls(tls) => {
+                let closed = tls.poll_close(cx, |gone| self.observe(self.role.outbound(), gone));
+                self.write_blocked.store(closed.is_pending(), Relaxed);
+                ready!(closed).and_then(|()| self.send_fin(tls.descriptor(), Shutdown::Write))
             }
         };
         match result {
@@ -385,6 +396,10 @@ impl Edge {
                     reset.store(true, Relaxed);
                 }
             }
+            Io::Tls(tls) => {
+                tls.reset_on_close();
+                let _ = socket2::SockRef::from(&tls.descriptor()).set_linger(Some(Duration::ZERO));
+            }
         }
     }
 
@@ -412,16 +427,6 @@ impl Edge {
         Ok(())
     }
 
-    /// Returns how a broken connection ended for the session it was a side of, `side` being who sat at the other end.
-    pub(crate) fn broken_end(&self, side: Role) -> Option<Termination> {
-        match self.broken.load(Relaxed) {
-            0 => None,
-            libc::ECONNRESET => Some(peer_reset(side.other())),
-            libc::ETIMEDOUT | libc::EHOSTUNREACH | libc::ENETUNREACH => Some(Termination::PeerTimeout),
-            _ => Some(Termination::IoError),
-        }
-    }
-
     /// Has the close be a reset, for a connection that others have ended: why is noted already.
     pub(crate) fn break_off(&self) {
         self.aborted.store(true, Relaxed);
@@ -438,30 +443,24 @@ impl Edge {
                 self.emit_end(self.role.inbound());
                 Ok(())
             }
-            errno => Err(io::Error::from_raw_os_error(errno)),
+            code => Err(broken::error(code)),
         }
     }
 
     /// Remembers the first error for both directions and says what it means for the session.
     fn latch(&self, error: io::Error) -> io::Error {
-        let reset = matches!(
-            error.kind(),
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted
-        );
-        let gone = matches!(
-            error.kind(),
-            io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable
-        );
-        let termination = match (reset, gone) {
-            (true, _) => peer_reset(self.role),
-            (_, true) => Termination::PeerTimeout,
-            _ => Termination::IoError,
-        };
-        self.session.note_end(termination);
+        let code = broken::code(&error);
+        // As at a plain end of stream: the kernel shows that here after an error which the other direction has consumed.
+        let before = self.broken.load(Relaxed);
+        if code == broken::TRUNCATED && before != 0 {
+            return broken::error(before);
+        }
+        if let Some(termination) = broken::termination(code, self.role.other()) {
+            self.session.note_end(termination);
+        }
+        let _ = self.broken.compare_exchange(0, code, Relaxed, Relaxed);
         // A write to a connection that was reset says EPIPE; it is the same reset.
-        let errno = if reset { libc::ECONNRESET } else { error.raw_os_error().unwrap_or(libc::EIO) };
-        let _ = self.broken.compare_exchange(0, errno, Relaxed, Relaxed);
-        if reset { io::Error::from_raw_os_error(libc::ECONNRESET) } else { error }
+        if code == libc::ECONNRESET { io::Error::from_raw_os_error(code) } else { error }
     }
 
     fn poll_taps(&self, cx: &mut Context<'_>) -> Poll<()> {
@@ -488,22 +487,11 @@ impl Edge {
             self.session.show(direction, bytes);
         }
     }
-
-    fn emit_end(&self, direction: Direction) {
-        if self.lent {
-            return;
-        }
-        if self.tapped {
-            self.session.show_end(direction);
-        }
-        if self.session.observers().wants_talk() {
-            self.session.observers().emit(|| Event::End { session: self.session.id(), direction });
-        }
-    }
 }
 
 impl Drop for Edge {
     fn drop(&mut self) {
+        self.say_farewell();
         self.finish();
     }
 }

@@ -57,7 +57,7 @@ pub(crate) async fn receive_header(socket: &AsyncFd<OwnedFd>, deadline: Instant)
 }
 
 /// Appends what is there to `received`, at most `most` bytes; 0 is an end of stream.
-fn poll_piece(
+pub(crate) fn poll_piece(
     socket: &AsyncFd<OwnedFd>,
     cx: &mut Context<'_>,
     most: usize,

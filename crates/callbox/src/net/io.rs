@@ -1,7 +1,7 @@
 //! Where a stream's bytes really go: a socket, or any reader with any writer.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,13 +10,14 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, ioctl_fionread};
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::RecvFlags;
 use rustix::pipe::{SpliceFlags, splice};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 use crate::net::splice::{CONDUIT_BYTES, Conduit};
-use crate::net::sys;
+use crate::net::tls::Tls;
+use crate::net::wire::{is_at_urgent, is_passing, poll_recv, poll_send};
 
 /// Never `MORE`: where nothing more follows, the kernel would wait for it.
 const SPLICE_FLAGS: SpliceFlags = SpliceFlags::MOVE.union(SpliceFlags::NONBLOCK);
@@ -27,6 +28,8 @@ pub(crate) enum Io {
     Socket(AsyncFd<OwnedFd>),
     /// Any reader with any writer; locked because both halves of a stream may be polled by different tasks.
     Joined(Box<Joined>),
+    /// A socket on which TLS is spoken.
+    Tls(Box<Tls>),
 }
 
 pub(crate) struct Joined {
@@ -49,6 +52,15 @@ impl Io {
         Io::Joined(Box::new(Joined { reader, writer, reset: Some(reset) }))
     }
 
+    /// Returns the socket below, where there is one.
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Io::Socket(socket) => Some(socket.get_ref().as_fd()),
+            Io::Joined(_) => None,
+            Io::Tls(tls) => Some(tls.descriptor()),
+        }
+    }
+
     /// Tells whether the other end of an in-memory pair has aborted.
     pub(super) fn was_reset(&self) -> bool {
         matches!(self, Io::Joined(joined) if joined.reset.as_ref().is_some_and(|reset| reset.load(Relaxed)))
@@ -64,34 +76,31 @@ impl Io {
                 ready!(reader.as_mut().poll_read(cx, &mut buffer))?;
                 Poll::Ready(Ok(buffer.filled().len()))
             }
+            Io::Tls(tls) => tls.poll_read(cx, buffer),
         }
     }
-}
 
-/// Receives; a short read takes the readiness with it, which saves the call that would only say "nothing more".
-///
-/// Where an urgent byte comes next, a read is short though more may be there: then nothing is taken.
-///
-/// The read happens inside `try_io`, so readiness that arrives meanwhile is not cleared. An end of stream is never
-/// cleared by tokio, so it is seen by the next call.
-#[inline(always)]
-fn poll_recv(socket: &AsyncFd<OwnedFd>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-    loop {
-        let mut guard = ready!(socket.poll_read_ready(cx))?;
-        let mut short = None;
-        let result = guard.try_io(|fd| {
-            let (read, _) = rustix::net::recv(fd, &mut *buffer, RecvFlags::empty())?;
-            if 0 < read && read < buffer.len() && !is_at_urgent(socket) {
-                short = Some(read);
-                return Err(io::ErrorKind::WouldBlock.into());
+    /// Looks at what has come without taking it; `None` where only taking shows it.
+    pub(super) fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<Option<usize>>> {
+        let Io::Socket(socket) = self else { return Poll::Ready(Ok(None)) };
+        loop {
+            let mut guard = ready!(socket.poll_read_ready(cx))?;
+            match guard.try_io(|fd| Ok(rustix::net::recv(fd, &mut *buffer, RecvFlags::PEEK)?.0)) {
+                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(result) => return Poll::Ready(result.map(Some)),
+                Err(_would_block) => {}
             }
-            Ok(read)
-        });
-        match (result, short) {
-            (_, Some(read)) => return Poll::Ready(Ok(read)),
-            (Ok(Err(error)), _) if error.kind() == io::ErrorKind::Interrupted => {}
-            (Ok(result), _) => return Poll::Ready(result),
-            (Err(_would_block), _) => {}
+        }
+    }
+
+    /// Sends what fits now.
+    pub(super) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Io::Socket(socket) => poll_send(socket, cx, bytes),
+            Io::Joined(joined) => {
+                joined.writer.lock().unwrap_or_else(PoisonError::into_inner).as_mut().poll_write(cx, bytes)
+            }
+            Io::Tls(tls) => tls.poll_write(cx, bytes, |_| ()),
         }
     }
 }
@@ -114,28 +123,6 @@ pub(super) fn poll_recv_owned(socket: &AsyncFd<OwnedFd>, cx: &mut Context<'_>, m
             // A small chunk must not pin a large buffer.
             _ if buffer.len() < most / 2 => return Poll::Ready(Ok(Bytes::copy_from_slice(&buffer))),
             _ => return Poll::Ready(Ok(Bytes::from(buffer))),
-        }
-    }
-}
-
-/// Tells whether receiving has stopped short of an urgent byte. Only where one has come is the system asked, for that costs a
-/// call.
-fn is_at_urgent(socket: &AsyncFd<OwnedFd>) -> bool {
-    let ask = |fd: &OwnedFd| match sys::is_at_urgent(fd.as_fd()) {
-        true => Ok(()),
-        // The next one will be told of.
-        false => Err(io::ErrorKind::WouldBlock.into()),
-    };
-    socket.try_io(sys::URGENT, ask).is_ok()
-}
-
-pub(super) fn poll_send(socket: &AsyncFd<OwnedFd>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-    loop {
-        let mut guard = ready!(socket.poll_write_ready(cx))?;
-        match guard.try_io(|fd| Ok(rustix::net::send(fd, bytes, SendFlags::NOSIGNAL)?)) {
-            Ok(Err(error)) if is_passing(&error) => {}
-            Ok(result) => return Poll::Ready(result),
-            Err(_would_block) => {}
         }
     }
 }
@@ -194,20 +181,17 @@ pub(super) fn poll_splice_out(
     }
 }
 
-/// Tells whether trying again later is all there is to do.
-pub(super) fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
     use std::net::{TcpListener, TcpStream};
     use std::time::Duration;
 
+    use rustix::net::SendFlags;
     use tokio::time::timeout;
 
     use super::*;
+    use crate::net::sys;
 
     #[tokio::test]
     async fn what_is_there_behind_an_urgent_byte_is_received_without_waiting_for_more() {

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -17,6 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::net::resolve::{Family, resolve};
 use crate::net::socket::{Options, Socket, local_addr};
 use crate::net::sys;
+use crate::net::unix::{self, SocketPath};
 
 /// How long a closing listener goes on accepting handshakes that were under way, beyond this machine: a long
 /// round trip on one continent. On loopback a handshake is over before the call returns.
@@ -36,7 +37,7 @@ pub struct Listener {
     /// Whether others may hold the same socket: it must be left as it was found.
     inherited: bool,
     /// The path to remove when the listener closes.
-    path: Option<SocketPath>,
+    _path: Option<SocketPath>,
 }
 
 /// What binding brought: the listeners, and what the user should know about them.
@@ -70,7 +71,7 @@ impl Listener {
                 addrs.sort_by_key(SocketAddr::is_ipv6);
                 (addrs, name == "localhost")
             }
-            Addr::Unix(path) => return Ok(one(Listener::bind_unix(path, backlog)?)),
+            Addr::Unix(path) => return Ok(one(Listener::bind_unix(path, options, backlog).await?)),
             Addr::Fd(number) => return Ok(one(Listener::adopt(*number)?)),
             Addr::Memory => return Err(Error::new("bind", Kind::AddressNotAvailable, "memory is no address")),
         };
@@ -96,36 +97,37 @@ impl Listener {
         Listener::register(socket.listen(backlog)?, bound.into(), !bound.ip().is_unspecified())
     }
 
-    fn bind_unix(path: &Path, backlog: u32) -> Result<Listener> {
+    async fn bind_unix(path: &Path, options: &Options, backlog: u32) -> Result<Listener> {
         let addr = Addr::Unix(path.to_path_buf());
-        let failed = |operation, error| Error::io(operation, error).at(&addr);
-        remove_dead_socket(path).map_err(|error| failed("bind", error))?;
-        let kind = socket2::Type::STREAM.nonblocking().cloexec();
-        let socket =
-            socket2::Socket::new(socket2::Domain::UNIX, kind, None).map_err(|error| failed("socket", error))?;
-        // On Linux the path inherits the mode of the socket: there is no moment at which others could connect.
-        #[cfg(target_os = "linux")]
-        rustix::fs::fchmod(&socket, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
-            .map_err(|error| failed("bind", error.into()))?;
-        let name = socket2::SockAddr::unix(path).map_err(|error| failed("bind", error))?;
-        socket.bind(&name).map_err(|error| failed("bind", error))?;
-        let guard = SocketPath(path.to_path_buf());
-        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX)).map_err(|error| failed("listen", error))?;
-        let mut listener = Listener::register(socket.into(), addr, true)?;
-        listener.path = Some(guard);
-        Ok(listener)
+        let bound = unix::bind(path, backlog, options.unix_mode).await;
+        let (socket, path) = bound.map_err(|error| Error::io("bind", error).at(&addr))?;
+        Ok(Listener { _path: path, ..Listener::register(socket, addr, true)? })
     }
 
     fn adopt(number: u32) -> Result<Listener> {
         let failed = |error| Error::io("inherit", error).at(Addr::Fd(number));
-        let socket = sys::adopt(number).map_err(failed)?;
-        if !SockRef::from(&socket).is_listener().map_err(failed)? {
-            return Err(Error::new("inherit", Kind::Io, "not a listening socket").at(Addr::Fd(number)));
+        let socket = sys::adopt(number).map_err(|error| match error.raw_os_error() {
+            Some(libc::EBADF) => Error::new("inherit", Kind::Io, "no such descriptor was passed").at(Addr::Fd(number)),
+            _ => failed(error),
+        })?;
+        let problem = match SockRef::from(&socket).is_listener() {
+            Ok(true) => None,
+            Ok(false) => Some("not a listening socket"),
+            Err(error) if error.raw_os_error() == Some(libc::ENOTSOCK) => Some("not a socket"),
+            Err(error) => return Err(failed(error)),
+        };
+        if let Some(problem) = problem {
+            // It is somebody else's after all: of this very process, if nothing was passed.
+            let _ = socket.into_raw_fd();
+            return Err(Error::new("inherit", Kind::Io, problem).at(Addr::Fd(number)));
         }
         SockRef::from(&socket).set_nonblocking(true).map_err(failed)?;
         let (addr, specific) = match local_addr(socket.as_fd()) {
             Ok(addr) => (addr.into(), !addr.ip().is_unspecified()),
-            Err(_) => (Addr::Fd(number), true),
+            Err(_) => {
+                let path = SockRef::from(&socket).local_addr().ok().and_then(|name| unix::bound_path(&name));
+                (path.map_or(Addr::Fd(number), Addr::Unix), true)
+            }
         };
         let listener = Listener::register(socket, addr, specific)?;
         Ok(Listener { inherited: true, ..listener })
@@ -133,7 +135,7 @@ impl Listener {
 
     fn register(socket: OwnedFd, addr: Addr, specific: bool) -> Result<Listener> {
         let socket = sys::register(socket, Interest::READABLE).map_err(|error| Error::io("listen", error).at(&addr))?;
-        Ok(Listener { socket, addr: Arc::new(addr), specific, inherited: false, path: None })
+        Ok(Listener { socket, addr: Arc::new(addr), specific, inherited: false, _path: None })
     }
 
     /// Returns the bound address, with the real port.
@@ -321,31 +323,6 @@ fn drop_new_handshakes(listener: &OwnedFd) -> io::Result<()> {
     {
         let _ = listener;
         Err(io::ErrorKind::Unsupported.into())
-    }
-}
-
-/// A path that we bound: removed with the listener.
-#[derive(Debug)]
-struct SocketPath(PathBuf);
-
-impl Drop for SocketPath {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// Makes room for a socket: removes what is there only if it is a socket at which nobody listens.
-fn remove_dead_socket(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::FileTypeExt;
-    let Ok(found) = std::fs::symlink_metadata(path) else {
-        return Ok(());
-    };
-    if !found.file_type().is_socket() {
-        return Err(io::Error::new(io::ErrorKind::AddrInUse, "something that is not a socket is there"));
-    }
-    match std::os::unix::net::UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
-        _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "somebody listens there")),
     }
 }
 

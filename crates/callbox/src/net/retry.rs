@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::error::Kind;
+use crate::error::Error;
 
 /// First pause between two attempts; doubled each time. A server that is just starting is met soon.
 pub const RETRY_PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -38,7 +38,7 @@ impl Attempts {
     }
 
     /// Notes a failure; returns how long to wait before the next attempt, or `None` when they are spent or would not help.
-    pub(crate) fn failed(&mut self, kind: Kind) -> Option<Duration> {
+    pub(crate) fn failed(&mut self, error: &Error) -> Option<Duration> {
         self.made += 1;
         let begun: Instant = *self.first_failure.get_or_insert_with(Instant::now);
         let spent = match self.retry {
@@ -46,16 +46,11 @@ impl Attempts {
             Retry::Times(times) => self.made > times,
             Retry::For(limit) => begun.elapsed() + self.pause > limit,
         };
-        if spent || !may_pass(kind) {
+        if spent || !error.may_pass() {
             return None;
         }
         let pause = self.pause;
         self.pause = (pause * 2).min(RETRY_PAUSE_MAX);
         Some(pause)
     }
-}
-
-/// Whether trying again may help: nobody listens yet, or nobody answers, or the name is not there yet.
-fn may_pass(kind: Kind) -> bool {
-    matches!(kind, Kind::Refused | Kind::TimedOut | Kind::Unreachable | Kind::NotFound | Kind::Reset | Kind::Exhausted)
 }

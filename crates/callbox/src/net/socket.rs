@@ -37,7 +37,12 @@ pub struct Options {
     pub zero_linger: bool,
     /// Urgent bytes come where they were sent, as any other (`SO_OOBINLINE`); else they are left out.
     pub urgent_inline: bool,
+    /// The mode of a Unix socket's file, whatever the umask: who may write there may connect.
+    pub unix_mode: u32,
 }
+
+/// Only the user that listens may connect to a Unix socket.
+pub const UNIX_MODE: u32 = 0o600;
 
 /// Silence before the first keepalive probe.
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
@@ -59,6 +64,7 @@ impl Default for Options {
             tos: None,
             zero_linger: false,
             urgent_inline: false,
+            unix_mode: UNIX_MODE,
         }
     }
 }
@@ -345,6 +351,7 @@ mod tests {
             tos: Some(0x10),
             zero_linger: true,
             urgent_inline: false,
+            unix_mode: UNIX_MODE,
         };
         socket.configure(&options).expect("all are known");
         let effective = Effective::of(socket.as_fd()).expect("asks");

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use crate::event::PeerProcess;
 use crate::report::TcpFacts;
 
 /// Reads `TCP_INFO` of a connection or listener, and its queues. Of an end of stream that has been sent and not yet
@@ -138,6 +139,47 @@ fn queue_length(socket: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<usiz
     // SAFETY: all these requests write one int through the pointer, which is valid for the call.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), request, &raw mut value) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(value.max(0) as usize) }
+}
+
+/// Returns the process at the other end of a Unix socket, as it was when it connected.
+///
+/// # Errors
+///
+/// Anything that is no Unix socket.
+#[cfg(target_os = "linux")]
+pub fn peer_process(socket: BorrowedFd<'_>) -> io::Result<PeerProcess> {
+    /// What TCP sockets answer: nobody.
+    const NOBODY: libc::uid_t = libc::uid_t::MAX;
+    let mut found = libc::ucred { pid: 0, uid: NOBODY, gid: NOBODY };
+    let mut length = mem::size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: the pointer and the length describe `found`, which is three numbers; the kernel writes `length` bytes at most.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut found).cast(),
+            &raw mut length,
+        )
+    };
+    match result {
+        0 if found.uid == NOBODY => Err(io::ErrorKind::Unsupported.into()),
+        0 => {
+            let pid = u32::try_from(found.pid).ok().filter(|pid| *pid > 0);
+            Ok(PeerProcess { pid, uid: found.uid, gid: found.gid })
+        }
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Returns the process at the other end; only Linux tells in this form.
+///
+/// # Errors
+///
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub fn peer_process(_socket: BorrowedFd<'_>) -> io::Result<PeerProcess> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// That an urgent byte has come.
@@ -315,6 +357,15 @@ mod tests {
         let reader = register(reader.into(), Interest::READABLE).expect("registers");
         writer.write_all(b"x").expect("writes");
         let _ready = reader.readable().await.expect("readable");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_process_at_the_other_end_of_a_unix_socket_is_known() {
+        let (one, _other) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        let found = peer_process(one.as_fd()).expect("is known");
+        assert_eq!((found.pid, found.uid), (Some(std::process::id()), rustix::process::geteuid().as_raw()));
+        assert!(peer_process(pair().0.as_fd()).is_err());
     }
 
     #[test]

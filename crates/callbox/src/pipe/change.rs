@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::Pipe;
 use super::plan::Plan;
-use super::slot::Slot;
+use super::slot::{RATE, Slot};
 
 /// What is to be at a place of the new chain.
 enum Place {
@@ -70,6 +70,12 @@ impl Pipe {
             } else if let Some(new) = Slot::new(plan, clipped, (self.session, self.direction, self.started)) {
                 places.push(Place::New(Box::new(new)));
             }
+        }
+        if let Some(rate) = &plan.rate {
+            places.push(match self.slots[kept..].iter().position(|slot| slot.id == RATE) {
+                Some(at) => Place::Stays(kept + at),
+                None => Place::New(Box::new(Slot::limit(rate, plan, self.started))),
+            });
         }
         places
     }

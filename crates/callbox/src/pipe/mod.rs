@@ -35,7 +35,7 @@
 //!
 //! let clip = |id, spec: &str| Ok::<_, callbox::Invalid>(Clipped { id, name: spec.into(), fault: spec.parse()? });
 //! let faults = vec![clip(1, "latency=100ms")?, clip(2, "cut@8:reset")?];
-//! let plan = Plan { seed: 7, framing: Framing::none(), faults };
+//! let plan = Plan { seed: 7, framing: Framing::none(), faults, rate: None };
 //!
 //! let start = Instant::now(); // any moment will do: nothing looks at a clock
 //! let mut pipe = Pipe::new(&plan, 1, Direction::ToServer, start);
@@ -57,6 +57,7 @@ mod ledger;
 mod outbox;
 pub mod plan;
 mod print;
+pub mod rate;
 mod ready;
 mod slot;
 mod spec;
@@ -124,11 +125,12 @@ impl Pipe {
     /// Makes the pipe of a session that began at `started`.
     pub fn new(plan: &Plan, session: u64, direction: Direction, started: Instant) -> Pipe {
         let make = |clipped| Slot::new(plan, clipped, (session, direction, started));
+        let limit = plan.rate.as_ref().map(|rate| Slot::limit(rate, plan, started));
         let mut pipe = Pipe {
             session,
             direction,
             started,
-            slots: plan.faults.iter().filter_map(make).collect(),
+            slots: plan.faults.iter().filter_map(make).chain(limit).collect(),
             ready: Ready::default(),
             over: None,
             due: None,

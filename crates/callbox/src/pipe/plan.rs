@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::draw;
 use super::fault::{Fault, FaultKind, Point, When};
+use super::rate::SessionRate;
 use crate::direction::Direction;
 use crate::error::Invalid;
 use crate::frame::Framing;
@@ -33,6 +34,8 @@ pub struct Plan {
     pub framing: Framing,
     /// The faults.
     pub faults: Vec<Clipped>,
+    /// The most that each direction is given, behind all faults; it is none itself, and told as none.
+    pub rate: Option<SessionRate>,
 }
 
 /// What happens to a connection that was accepted.
@@ -56,9 +59,9 @@ pub enum AtListener {
 }
 
 impl Plan {
-    /// Tells whether no fault concerns this direction of this session at all.
+    /// Tells whether no fault concerns this direction of this session at all, nor a rate.
     pub fn is_idle_for(&self, session: u64, direction: Direction) -> bool {
-        !self.faults.iter().any(|clipped| concerns(self, clipped, session, direction))
+        self.rate.is_none() && !self.faults.iter().any(|clipped| concerns(self, clipped, session, direction))
     }
 
     /// Returns what happens to the connection that would be this session, this long after the listener began.
@@ -174,7 +177,12 @@ impl Faults {
 
     /// No faults.
     pub fn none() -> Faults {
-        Faults::new(Plan { seed: 0, framing: Framing::none(), faults: Vec::new() })
+        Faults::new(Plan { seed: 0, framing: Framing::none(), faults: Vec::new(), rate: None })
+    }
+
+    /// Returns how many directions of sessions their rate has slowed down, where there is one.
+    pub fn slowed(&self) -> u64 {
+        self.plan().rate.as_ref().map_or(0, SessionRate::slowed)
     }
 
     /// Returns those that count now.
@@ -214,7 +222,7 @@ mod tests {
             name: String::new(),
             fault: Fault { kind, towards: Towards::Both, probability, when },
         };
-        Plan { seed: 7, framing: Framing::none(), faults: (1..).zip(faults).map(clipped).collect() }
+        Plan { seed: 7, framing: Framing::none(), faults: (1..).zip(faults).map(clipped).collect(), rate: None }
     }
 
     fn window(from: u64, to: u64) -> When {

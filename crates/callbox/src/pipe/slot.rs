@@ -7,13 +7,17 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::decision::What;
-use super::fault::FaultKind;
+use super::fault::{FaultKind, When};
 use super::gate::Gate;
 use super::outbox::{Item, Outbox};
 use super::plan::{Clipped, Plan};
+use super::rate::SessionRate;
 use super::stages::{self, Given, Stage};
 use super::{draw, plan};
 use crate::direction::Direction;
+
+/// The id of a rate among faults, which are numbered from 1.
+pub(super) const RATE: u64 = u64::MAX;
 
 /// One fault of one direction.
 pub(super) struct Slot {
@@ -27,6 +31,8 @@ pub(super) struct Slot {
     pub(super) ended: bool,
     /// It is taken away: all goes by it.
     released: bool,
+    /// What becomes of it is told; that of a limit is not.
+    told: bool,
     /// Where the outbox puts what goes on; empty between two calls.
     pub(super) given: Vec<Item>,
 }
@@ -47,7 +53,17 @@ impl Slot {
         let stage = stages::make(fault, given)?;
         let gate = Gate::new(&fault.when, fault.kind.happens_once(), &plan.framing, started);
         let (id, name, kind) = (clipped.id, Arc::from(&*clipped.name), discriminant(&fault.kind));
-        Some(Slot { id, name, kind, gate, open: false, stage, ended: false, released: false, given: Vec::new() })
+        let (open, ended, released, told) = (false, false, false, true);
+        Some(Slot { id, name, kind, gate, open, stage, ended, released, told, given: Vec::new() })
+    }
+
+    /// Makes the one of a rate: always at work, and not told.
+    pub(super) fn limit(rate: &SessionRate, plan: &Plan, started: Instant) -> Slot {
+        let kind = FaultKind::Throttle { rate: rate.per_second() };
+        let gate = Gate::new(&When::default(), kind.happens_once(), &plan.framing, started);
+        let (name, kind, stage) = (Arc::from("session-rate"), discriminant(&kind), stages::limit(rate));
+        let (open, ended, released, told) = (false, false, false, false);
+        Slot { id: RATE, name, kind, gate, open, stage, ended, released, told, given: Vec::new() }
     }
 
     /// Puts a new one into a stream that has come this far.
@@ -117,7 +133,9 @@ impl Slot {
         if open != self.open {
             self.open = open;
             let offset = self.gate.offset();
-            out.note(offset, if open { What::AtWork } else { What::Over });
+            if self.told {
+                out.note(offset, if open { What::AtWork } else { What::Over });
+            }
             if open { self.stage.opened(offset, out) } else { self.stage.shut(out) }
         }
     }
@@ -165,7 +183,9 @@ impl Slot {
 
     /// Lets go what it holds, for it is taken away; `successor` takes its place where it is the same fault changed.
     pub(super) fn release(&mut self, successor: Option<&mut Slot>, out: &mut Outbox<'_>) {
-        out.note(self.gate.offset(), What::TakenAway);
+        if self.told {
+            out.note(self.gate.offset(), What::TakenAway);
+        }
         self.released = true;
         let replaced = successor.is_some();
         if let Some(successor) = successor {

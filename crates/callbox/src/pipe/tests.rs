@@ -22,7 +22,7 @@ pub(super) fn framed(framing: &str, faults: &[&str]) -> Plan {
         fault: spec.parse().unwrap_or_else(|invalid| panic!("{invalid}")),
     };
     let framing: Framing = framing.parse().expect("a framing");
-    Plan { seed: SEED, framing, faults: faults.iter().enumerate().map(clip).collect() }
+    Plan { seed: SEED, framing, faults: faults.iter().enumerate().map(clip).collect(), rate: None }
 }
 
 /// A pipe, and all that came out of it: at which millisecond what.
@@ -114,6 +114,37 @@ pub(super) fn check(plan: &Plan, input: &[(u64, &str)], due: &[(u64, &str)]) {
     let came: Vec<(u64, &str)> = came.iter().map(|(ms, item)| (*ms, &item[..])).collect();
     let faults: Vec<String> = plan.faults.iter().map(|clipped| clipped.fault.to_string()).collect();
     assert_eq!(came, due, "{faults:?}");
+}
+
+#[test]
+fn a_rate_slows_down_counts_and_is_told_by_no_word() {
+    let rate = rate::SessionRate::new(1000);
+    let mut plan = Plan { rate: Some(rate.clone()), ..plan(&[]) };
+    let begun = Instant::now();
+    let mut pipe = Pipe::new(&plan, 1, Direction::ToServer, begun);
+    assert!(!pipe.is_idle() && !plan.is_idle_for(1, Direction::ToServer));
+    pipe.push(begun, Bytes::from_static(&[7; 3000]));
+    pipe.end(begun);
+    let (mut written, mut last) = (0, begun);
+    let at = loop {
+        match pipe.next(last) {
+            Next::Write(bytes) => {
+                let len = bytes.len();
+                written += len;
+                pipe.advance(len);
+                // The faults change meanwhile, and the debt stays.
+                plan.seed += 1;
+                pipe.update(last, &plan);
+            }
+            Next::Wait(due) => last = due.expect("time alone lets it through"),
+            Next::End => break last - begun,
+            _ => panic!("neither written nor ended"),
+        }
+    };
+    assert_eq!(written, 3000);
+    assert!((Duration::from_millis(2990)..Duration::from_millis(3010)).contains(&at), "{at:?}");
+    assert_eq!(pipe.decisions(), []);
+    assert_eq!(rate.slowed(), 1);
 }
 
 #[test]

@@ -18,6 +18,7 @@ use super::accept_error::{AcceptError, sort};
 use super::arrival::{Arrival, Socket};
 use super::bending::{Bending, stale};
 use super::options::WhenFull;
+use super::rate::Bucket;
 use super::shared::{Mode, Shared};
 use crate::addr::Addr;
 use crate::error::{Error, Kind, Result};
@@ -215,7 +216,25 @@ impl<H: Handler> Acceptor<H> {
                 }
                 continue;
             }
-            if shared.options.when_full == WhenFull::Refuse || shared.admission.has_room() {
+            if shared.options.when_full == WhenFull::Refuse {
+                return Room::Free;
+            }
+            let next = match in_hand {
+                InHand::Nobody => shared.rate.as_ref().and_then(Bucket::wait),
+                // It was its turn when it was accepted.
+                InHand::Somebody => None,
+            };
+            if let Some(next) = next {
+                shared.totals.hit(Refusal::Rate.name());
+                tokio::select! {
+                    biased;
+                    _ = self.mode.changed() => return Room::Changed,
+                    () = stale(&mut self.bending) => return Room::Changed,
+                    () = sleep(next) => {}
+                }
+                continue;
+            }
+            if shared.admission.has_room() {
                 return Room::Free;
             }
             shared.totals.hit("max_connections");
@@ -253,18 +272,27 @@ impl<H: Handler> Acceptor<H> {
         if proxies.is_some_and(|proxies| !proxies.from.trusts(&peer)) {
             return shared.refuse(socket, peer, Refusal::Denied, None);
         }
-        // Where a header is to come first, it counts once that is there.
-        if proxies.is_none() && !shared.count_session() {
+        // Behind a proxy that is judged by the client.
+        if proxies.is_none() && !shared.options.access.permits(&peer) {
+            return shared.refuse(socket, peer, Refusal::Denied, None);
+        }
+        if let Err(reason) = self.in_turn() {
+            return shared.refuse(socket, peer, reason, None);
+        }
+        // Where something is to come first, it counts once that is there.
+        let waits = proxies.is_some() || shared.options.tls.is_some();
+        if !waits && !shared.count_session() {
             return shared.refuse(socket, peer, Refusal::MaxSessions, None);
         }
+        let counted = if proxies.is_none() { &peer } else { &Addr::Memory };
         let admitted = match (closing, shared.options.when_full) {
-            (Closing::Yes, WhenFull::Wait) => shared.admission.admit_beyond(&peer),
-            _ => shared.admission.admit(&peer),
+            (Closing::Yes, WhenFull::Wait) => shared.admission.admit_beyond(counted),
+            _ => shared.admission.admit(counted),
         };
         let slot = match admitted {
             Ok(slot) => slot,
             Err(reason) => {
-                if proxies.is_none() {
+                if !waits {
                     shared.totals.accepted.fetch_sub(1, Relaxed);
                 }
                 return shared.refuse(socket, peer, reason, None);
@@ -274,14 +302,33 @@ impl<H: Handler> Acceptor<H> {
         let runtime = place.runtime();
         let (shared, handler, inherited) = (shared.clone(), self.handler.clone(), self.inherited);
         let arrival = Arrival { shared, handler, peer, local: local.cloned(), inherited, place, slot };
-        match proxies {
-            Some(proxies) => drop(runtime.spawn(arrival.after_header(socket, Instant::now() + proxies.timeout))),
-            None => arrival.seat(Socket::Fresh(socket), None),
+        if waits {
+            let header = proxies.map(|proxies| Instant::now() + proxies.timeout);
+            drop(runtime.spawn(arrival.after_handshakes(socket, header)));
+        } else {
+            arrival.seat(Socket::Fresh(socket), None);
         }
     }
 
+    /// Takes one from the rate at which connections are accepted.
+    fn in_turn(&self) -> std::result::Result<(), Refusal> {
+        match (&self.shared.rate, self.shared.options.when_full) {
+            // Who waits has waited already, and who is queued at a listener that closes cannot wait any longer.
+            (Some(rate), WhenFull::Wait) => rate.owe(),
+            (Some(rate), WhenFull::Refuse) if !rate.take() => return Err(Refusal::Rate),
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Closes the listener; who is queued becomes a session too, also those who waited for room, or is turned away.
+    /// But nobody is turned away at an inherited listener: others may hold it, and whoever is queued there is theirs.
     pub(super) async fn close(&self, listener: Listener, refusal: Option<Refusal>) {
+        if refusal.is_some() && listener.is_inherited() {
+            drop(listener);
+            self.shared.listening.send_modify(|listening| *listening -= 1);
+            return;
+        }
         let local = listener.shared_local().cloned();
         listener
             .close(|socket, peer| match refusal {

@@ -1,10 +1,10 @@
-//! A connection between its accept and its session: the header of the PROXY protocol that comes first, what a fault at
-//! the listener makes of it, then its seat.
+//! A connection between its accept and its session: the header of the PROXY protocol that comes first, then TLS, what a
+//! fault at the listener makes of it, then its seat.
 //!
-//! Whoever is slow with a header holds a task of its own and nobody else up.
+//! Whoever is slow with those holds a task of its own and nobody else up.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -18,13 +18,15 @@ use crate::addr::Addr;
 use crate::conduct::conduct;
 use crate::direction::Role;
 use crate::error::{Error, Result};
-use crate::event::{Event, Refusal, Via};
+use crate::event::{Event, PeerProcess, Refusal, Via};
 use crate::handle::Handler;
 use crate::net::admit::Slot;
 use crate::net::edge::Edge;
 use crate::net::header::receive_header;
+use crate::net::io::Io;
 use crate::net::stream::Stream;
 use crate::net::sys;
+use crate::net::tls::Tls;
 use crate::pipe::plan::{AtAccept, AtListener};
 use crate::proxy_header::Header;
 use crate::report::SessionId;
@@ -37,6 +39,8 @@ pub(super) enum Socket {
     Fresh(OwnedFd),
     /// Registered with its runtime already.
     Registered(AsyncFd<OwnedFd>),
+    /// TLS is spoken on it.
+    Tls(Box<Tls>),
 }
 
 /// A connection that was let in, without its socket.
@@ -53,42 +57,81 @@ pub(super) struct Arrival<H> {
 }
 
 impl<H: Handler> Arrival<H> {
-    /// Waits for the header, on the worker where the session will be; turns away who has none by `deadline`.
-    pub(super) async fn after_header(self, socket: OwnedFd, deadline: Instant) {
+    /// Waits for what must come before a session, on the worker where that will be; turns away who does not come up with it
+    /// in time. `header` is until when the header must be there, where one must.
+    pub(super) async fn after_handshakes(mut self, socket: OwnedFd, header: Option<Instant>) {
         let socket = match sys::register(socket, sys::STREAM) {
             Ok(socket) => socket,
             Err(error) => return self.shared.unregistered(error),
         };
-        match self.header(&socket, deadline).await {
-            Ok(header) => {
-                let (peer, via) = named(&header, self.peer.clone());
-                Arrival { peer, ..self }.seat(Socket::Registered(socket), Some(via));
-            }
-            Err((reason, message)) => {
-                turn_away(socket.get_ref());
-                drop(socket);
-                self.shared.refused(self.peer.clone(), reason, message);
-            }
+        let (peer, via) = match header {
+            None => (self.peer.clone(), None),
+            Some(deadline) => match self.header(&socket, deadline).await {
+                Ok(header) => {
+                    let (peer, via) = named(&header, self.peer.clone());
+                    if let Err(reason) = self.admit(&peer) {
+                        return Arrival { peer, ..self }.turn_away(Socket::Registered(socket), reason, None);
+                    }
+                    (peer, Some(via))
+                }
+                Err((reason, message)) => return self.turn_away(Socket::Registered(socket), reason, message),
+            },
+        };
+        let arrival = Arrival { peer, ..self };
+        let socket = match arrival.shared.options.tls.clone() {
+            None => Socket::Registered(socket),
+            Some(tls) => match arrival.unless_over(tls.accept(socket)).await {
+                Ok(Ok(tls)) => Socket::Tls(Box::new(tls)),
+                Ok(Err(unmet)) => {
+                    let message = Some(unmet.message.as_str().into());
+                    arrival.shared.refused(arrival.peer.clone(), unmet.reason, message);
+                    return unmet.part().await;
+                }
+                // The socket went with the handshake.
+                Err(reason) => return arrival.shared.refused(arrival.peer.clone(), reason, None),
+            },
+        };
+        if !arrival.shared.count_session() {
+            return arrival.turn_away(socket, Refusal::MaxSessions, None);
         }
+        arrival.seat(socket, via);
     }
 
-    /// Receives the header and counts the session.
+    /// Judges the client that a header has named.
+    fn admit(&mut self, client: &Addr) -> std::result::Result<(), Refusal> {
+        if !self.shared.options.access.permits(client) {
+            return Err(Refusal::Denied);
+        }
+        self.slot.count_for(client)
+    }
+
+    fn turn_away(self, socket: Socket, reason: Refusal, message: Option<Box<str>>) {
+        socket.turn_away();
+        self.shared.refused(self.peer, reason, message);
+    }
+
+    /// Receives the header.
     async fn header(
         &self,
         socket: &AsyncFd<OwnedFd>,
         deadline: Instant,
     ) -> std::result::Result<Header, (Refusal, Option<Box<str>>)> {
+        match self.unless_over(receive_header(socket, deadline)).await {
+            Ok(Ok(header)) => Ok(header),
+            Ok(Err(missing)) => Err((missing.refusal(), Some(missing.to_string().into()))),
+            Err(reason) => Err((reason, None)),
+        }
+    }
+
+    /// Waits for something unless the server has ended, or has all its sessions.
+    async fn unless_over<T>(&self, awaited: impl Future<Output = T>) -> std::result::Result<T, Refusal> {
         let mut mode = self.shared.mode.subscribe();
         tokio::select! {
             biased;
-            received = receive_header(socket, deadline) => match received {
-                Ok(header) if self.shared.count_session() => Ok(header),
-                Ok(_) => Err((Refusal::MaxSessions, None)),
-                Err(missing) => Err((missing.refusal(), Some(missing.to_string().into()))),
-            },
-            () = self.shared.ended() => Err((Refusal::Drained, None)),
+            done = awaited => Ok(done),
+            () = self.shared.ended() => Err(Refusal::Drained),
             // The sender is part of what we hold.
-            _ = mode.wait_for(|mode| *mode == Mode::Complete) => Err((Refusal::MaxSessions, None)),
+            _ = mode.wait_for(|mode| *mode == Mode::Complete) => Err(Refusal::MaxSessions),
         }
     }
 
@@ -151,6 +194,7 @@ impl<H: Handler> Arrival<H> {
         let edge = match socket {
             Socket::Fresh(socket) => Edge::socket(socket, session),
             Socket::Registered(socket) => Ok(Edge::registered(socket, session)),
+            Socket::Tls(tls) => Ok(Edge::new(Io::Tls(tls), session)),
         };
         match edge {
             Ok(edge) => {
@@ -177,6 +221,10 @@ impl Socket {
         match self {
             Socket::Fresh(socket) => turn_away(&socket),
             Socket::Registered(socket) => turn_away(socket.get_ref()),
+            Socket::Tls(tls) => {
+                tls.reset_on_close();
+                turn_away(&tls.descriptor());
+            }
         }
     }
 }
@@ -230,8 +278,15 @@ pub(super) fn named(header: &Header, proxy: Addr) -> (Addr, Box<Via>) {
 }
 
 /// Makes the close of a socket a reset: it says "not now" at once and leaves nothing behind on our side.
-pub(super) fn turn_away(socket: &OwnedFd) {
+pub(super) fn turn_away(socket: &impl AsFd) {
     let _ = socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO));
+}
+
+/// Returns who is at the other end of a Unix socket; behind a proxy, that is the proxy.
+fn process(edge: &Edge, via: &Option<Box<Via>>) -> Option<Box<PeerProcess>> {
+    let peer = via.as_ref().map_or(edge.session().peer(), |via| &via.proxy);
+    let by_unix = matches!(peer, Addr::Unix(_) | Addr::Fd(_));
+    edge.descriptor().filter(|_| by_unix).and_then(|socket| sys::peer_process(socket).ok()).map(Box::new)
 }
 
 /// Says that a connection is there.
@@ -245,7 +300,10 @@ pub(super) fn announce(edge: &Edge, via: Option<Box<Via>>) {
             peer: session.peer().clone(),
             local,
             phases: None,
+            process: process(edge, &via),
+            through: None,
             via,
         });
+        edge.announce_tls();
     }
 }

@@ -1,5 +1,9 @@
 //! One client and no more: what `listen` does.
+//!
+//! Where something has to come before the client's first byte, whoever is slow with it does not keep others out: the first
+//! who is done is the client.
 
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -7,34 +11,50 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::Server;
 use super::accept_error::{AcceptError, sort};
 use super::arrival::{announce, named, turn_away};
 use super::options::AcceptProxy;
+use super::{Server, TurnedAway};
+use crate::access::Access;
 use crate::addr::Addr;
 use crate::direction::Role;
 use crate::error::{Error, Result};
 use crate::event::{Event, Refusal, Via};
 use crate::net::edge::Edge;
 use crate::net::header::receive_header;
+use crate::net::io::Io;
 use crate::net::listener::Listener;
 use crate::net::stream::Stream;
 use crate::net::sys;
+use crate::net::tls::ServerTls;
+use crate::observers::Observers;
 use crate::report::SessionId;
 use crate::session::Session;
 
 /// Between two tries when the system is out of something.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Who may be on the way at once, each with TLS still to be agreed on; more wait in the kernel's queue.
+const MOST_ARRIVING: usize = 64;
+
+/// Who has arrived.
+struct First {
+    io: Io,
+    peer: Addr,
+    via: Option<Box<Via>>,
+}
+
 impl Server {
     /// Accepts the first client and closes the listeners; whoever is queued behind it is turned away with a reset. Where
-    /// only proxies may connect, others are turned away before.
+    /// only proxies may connect, others are turned away before. With TLS, the first client is the first whose handshake is
+    /// done; whose comes to nothing is turned away, and others may connect meanwhile and afterwards.
     ///
     /// # Errors
     ///
-    /// When the listener itself fails, and when a proxy sends no good header in time.
+    /// When the listener itself fails, and, without TLS, when a proxy sends no good header in time.
     ///
     /// # Cancel safety
     ///
@@ -43,44 +63,157 @@ impl Server {
         for address in &self.addrs {
             self.observers.emit(|| Event::Listening { address: address.clone() });
         }
+        let First { io, peer, via } = self.first().await?;
+        let session = Session::new(SessionId(1), Role::Server, peer, self.observers.clone());
+        let edge = Edge::new(io, session);
+        announce(&edge, via);
+        for listener in self.listeners {
+            // Others may hold it, and whoever is queued there is theirs.
+            if listener.is_inherited() {
+                continue;
+            }
+            let (observers, turned_away) = (self.observers.clone(), self.turned_away.clone());
+            tokio::spawn(listener.close(move |socket, peer| {
+                turn_away(&socket);
+                turned_away.0.refuse(Refusal::MaxSessions);
+                observers.emit(|| Event::Refused { peer, reason: Refusal::MaxSessions, message: None });
+            }));
+        }
+        Ok(Stream::from_edge(Arc::new(edge)))
+    }
+
+    async fn first(&self) -> Result<First> {
+        // Dropped with it, all who are still on the way are closed.
+        let mut arriving = JoinSet::new();
+        let mut peers = HashMap::new();
         loop {
-            let (index, accepted) = any(&self.listeners).await;
-            let (socket, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => match sort(&error) {
-                    AcceptError::ThisConnection => continue,
-                    AcceptError::OutOfResources => {
-                        let message = crate::error::plain(&error);
-                        self.observers.emit(|| Event::Paused { message, pause: PAUSE });
-                        tokio::time::sleep(PAUSE).await;
-                        continue;
+            let accepted = tokio::select! {
+                biased;
+                Some(arrived) = arriving.join_next_with_id() => {
+                    let (id, first) = match arrived {
+                        Ok((id, first)) => (id, first),
+                        Err(error) => (error.id(), None),
+                    };
+                    peers.remove(&id);
+                    // Nobody, where it was turned away.
+                    let Some(first) = first else { continue };
+                    for peer in peers.into_values() {
+                        self.turned_away.0.refuse(Refusal::MaxSessions);
+                        self.observers.emit(|| Event::Refused { peer, reason: Refusal::MaxSessions, message: None });
                     }
-                    AcceptError::ListenerGone => return Err(Error::io("accept", error).at(&self.addrs[index])),
+                    return Ok(first);
                 },
+                accepted = any(&self.listeners), if arriving.len() < MOST_ARRIVING => accepted,
+            };
+            let (socket, peer) = match accepted {
+                (_, Ok(accepted)) => accepted,
+                (index, Err(error)) => {
+                    self.failed(index, error).await?;
+                    continue;
+                }
             };
             let proxies = self.options.accept_proxy.as_ref();
             if proxies.is_some_and(|proxies| !proxies.from.trusts(&peer)) {
-                turn_away(&socket);
-                self.observers.emit(|| Event::Refused { peer, reason: Refusal::Denied, message: None });
+                self.deny(&socket, peer);
+                continue;
+            }
+            // Behind a proxy that is judged by the client.
+            if proxies.is_none() && !self.options.access.permits(&peer) {
+                self.deny(&socket, peer);
                 continue;
             }
             let socket = sys::register(socket, sys::STREAM).map_err(|error| Error::io("register", error))?;
-            let (peer, via) = match proxies {
-                Some(proxies) => receive(&socket, peer, proxies).await?,
-                None => (peer, None),
-            };
-            let session = Session::new(SessionId(1), Role::Server, peer, self.observers.clone());
-            let edge = Edge::registered(socket, session);
-            announce(&edge, via);
-            for listener in self.listeners {
-                let observers = self.observers.clone();
-                tokio::spawn(listener.close(move |socket, peer| {
-                    turn_away(&socket);
-                    observers.emit(|| Event::Refused { peer, reason: Refusal::MaxSessions, message: None });
-                }));
+            match (&self.options.tls, proxies) {
+                (Some(tls), _) => {
+                    let gate = Gate {
+                        proxies: proxies.cloned(),
+                        access: self.options.access.clone(),
+                        tls: tls.clone(),
+                        observers: self.observers.clone(),
+                        turned_away: self.turned_away.clone(),
+                    };
+                    let arrives = arriving.spawn(gate.arrive(socket, peer.clone()));
+                    peers.insert(arrives.id(), peer);
+                }
+                (None, Some(proxies)) => {
+                    let (peer, via) = receive(&socket, peer, proxies).await?;
+                    if !self.options.access.permits(&peer) {
+                        self.deny(socket.get_ref(), peer);
+                        continue;
+                    }
+                    return Ok(First { io: Io::Socket(socket), peer, via });
+                }
+                (None, None) => return Ok(First { io: Io::Socket(socket), peer, via: None }),
             }
-            return Ok(Stream::from_edge(Arc::new(edge)));
         }
+    }
+
+    /// Sorts an error of accepting; returns it where it is the listener's own.
+    async fn failed(&self, index: usize, error: std::io::Error) -> Result<()> {
+        match sort(&error) {
+            AcceptError::ThisConnection => Ok(()),
+            AcceptError::OutOfResources => {
+                let message = crate::error::plain(&error);
+                self.observers.emit(|| Event::Paused { message, pause: PAUSE });
+                tokio::time::sleep(PAUSE).await;
+                Ok(())
+            }
+            AcceptError::ListenerGone => Err(Error::io("accept", error).at(&self.addrs[index])),
+        }
+    }
+}
+
+/// What a connection goes through before its first byte.
+struct Gate {
+    proxies: Option<AcceptProxy>,
+    access: Access,
+    tls: ServerTls,
+    observers: Observers,
+    turned_away: TurnedAway,
+}
+
+impl Gate {
+    /// Sees a connection through; `None` when it was turned away.
+    async fn arrive(self, socket: AsyncFd<OwnedFd>, peer: Addr) -> Option<First> {
+        let (peer, via) = match &self.proxies {
+            None => (peer, None),
+            Some(proxies) => match receive_header(&socket, Instant::now() + proxies.timeout).await {
+                Ok(header) => {
+                    let (peer, via) = named(&header, peer);
+                    if !self.access.permits(&peer) {
+                        turn_away(socket.get_ref());
+                        return self.refused(peer, Refusal::Denied, None);
+                    }
+                    (peer, Some(via))
+                }
+                Err(missing) => {
+                    turn_away(socket.get_ref());
+                    return self.refused(peer, missing.refusal(), Some(missing.to_string()));
+                }
+            },
+        };
+        match self.tls.accept(socket).await {
+            Ok(tls) => Some(First { io: Io::Tls(Box::new(tls)), peer, via }),
+            Err(unmet) => {
+                let refused = self.refused(peer, unmet.reason, Some(unmet.message.clone()));
+                tokio::spawn(unmet.part());
+                refused
+            }
+        }
+    }
+
+    fn refused(&self, peer: Addr, reason: Refusal, message: Option<String>) -> Option<First> {
+        self.turned_away.0.refuse(reason);
+        self.observers.emit(|| Event::Refused { peer, reason, message: message.map(Into::into) });
+        None
+    }
+}
+
+impl Server {
+    fn deny(&self, socket: &OwnedFd, peer: Addr) {
+        turn_away(socket);
+        self.turned_away.0.refuse(Refusal::Denied);
+        self.observers.emit(|| Event::Refused { peer, reason: Refusal::Denied, message: None });
     }
 }
 
@@ -92,7 +225,7 @@ async fn receive(socket: &AsyncFd<OwnedFd>, proxy: Addr, proxies: &AcceptProxy) 
             Ok((peer, Some(via)))
         }
         Err(missing) => {
-            turn_away(socket.get_ref());
+            turn_away(socket);
             Err(missing.error(&proxy, proxies.timeout))
         }
     }

@@ -24,6 +24,7 @@ mod arrival;
 mod bending;
 mod first;
 mod options;
+mod rate;
 mod running;
 mod seated;
 mod shared;
@@ -32,13 +33,13 @@ mod totals;
 
 pub use options::{AcceptProxy, BACKLOG, PROXY_HEADER_TIMEOUT, RESERVED_DESCRIPTORS, ServerOptions, WhenFull};
 pub use running::Running;
-pub use totals::{Report, SessionSnapshot, Snapshot};
+pub use totals::{Report, SessionSnapshot, Snapshot, TurnedAway};
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use crate::addr::Addr;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::event::Event;
 use crate::handle::Handler;
 use crate::net::listener::Listener;
@@ -50,6 +51,7 @@ pub struct Server {
     addrs: Vec<Addr>,
     options: ServerOptions,
     observers: Observers,
+    turned_away: TurnedAway,
 }
 
 impl Server {
@@ -84,18 +86,49 @@ impl Server {
         A: TryInto<Addr>,
         Error: From<A::Error>,
     {
-        let addr = addr.try_into()?;
-        let bound = Listener::bind(&addr, &options.socket, options.backlog, options.family).await?;
-        for message in bound.notices {
-            observers.emit(|| Event::Notice { message });
+        Server::bind_all(&[addr.try_into()?], options, observers).await
+    }
+
+    /// Binds several addresses, for one server with one set of limits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::bind_with`], of the first address that cannot be bound; also where there is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what was bound.
+    pub async fn bind_all(addrs: &[Addr], options: ServerOptions, observers: Observers) -> Result<Server> {
+        if addrs.is_empty() {
+            return Err(Error::new("bind", Kind::AddressNotAvailable, "no address"));
         }
-        let addrs = bound.listeners.iter().map(|listener| listener.addr().clone()).collect();
-        Ok(Server { listeners: bound.listeners, addrs, options, observers })
+        let mut listeners = Vec::new();
+        for addr in addrs {
+            let bound = Listener::bind(addr, &options.socket, options.backlog, options.family).await?;
+            for message in bound.notices {
+                observers.emit(|| Event::Notice { message });
+            }
+            listeners.extend(bound.listeners);
+        }
+        let addrs = listeners.iter().map(|listener| listener.addr().clone()).collect();
+        Ok(Server { listeners, addrs, options, observers, turned_away: TurnedAway::default() })
+    }
+
+    /// Limits the connections open at once from one address, where that hangs on what was bound; `None` is no limit.
+    #[must_use]
+    pub fn with_max_per_ip(mut self, max: Option<usize>) -> Server {
+        self.options.max_per_ip = max;
+        self
     }
 
     /// Returns the bound addresses, with the real ports.
     pub fn local_addrs(&self) -> &[Addr] {
         &self.addrs
+    }
+
+    /// Returns the count of those that [`Server::accept_first`] will turn away.
+    pub fn turned_away(&self) -> TurnedAway {
+        self.turned_away.clone()
     }
 
     /// Returns the listening sockets, for asking the kernel about them.

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use crate::access::Access;
 use crate::net::closing::Closing;
 use crate::net::resolve::Family;
 use crate::net::socket::Options;
+use crate::net::tls::ServerTls;
 use crate::pipe::plan::Faults;
 use crate::proxy_header::TrustedProxies;
 use crate::workers::Workers;
@@ -35,11 +37,20 @@ pub struct ServerOptions {
     pub descriptors_per_connection: u64,
     /// What happens to connections beyond that.
     pub when_full: WhenFull,
-    /// Connections open at once from one address; `None` is no limit.
+    /// Connections open at once from one address; `None` is no limit. Behind proxies these are the clients' addresses, as
+    /// soon as a header has told them.
     pub max_per_ip: Option<usize>,
+    /// Who may connect; the list may be replaced while the server runs, for connections to come. Others are reset. Behind
+    /// proxies it holds for the client that the header names, and for the proxy itself where it names none.
+    pub access: Access,
+    /// Connections that become sessions in a second, by all listeners together; as many at once as one second brings, or one.
+    /// What happens to those beyond says `when_full`. `None` is no limit.
+    pub accept_rate: Option<f64>,
     /// Only proxies may connect, and each connection begins with a header of the PROXY protocol that names the client;
     /// `None` takes connections as they are. It is never guessed.
     pub accept_proxy: Option<AcceptProxy>,
+    /// Speak TLS, after that header where there is one; who does not is turned away. `None` takes bytes as they are.
+    pub tls: Option<ServerTls>,
     /// Accept no more after this many sessions; `None` goes on.
     pub sessions: Option<u64>,
     /// End a session when no byte went either way for this long; `None` never.
@@ -70,7 +81,10 @@ impl Default for ServerOptions {
             descriptors_per_connection: 1,
             when_full: WhenFull::Wait,
             max_per_ip: None,
+            access: Access::default(),
+            accept_rate: None,
             accept_proxy: None,
+            tls: None,
             sessions: None,
             idle_timeout: Some(Duration::from_secs(600)),
             write_stall_timeout: Some(Duration::from_secs(60)),
@@ -97,7 +111,7 @@ impl ServerOptions {
 
 /// Which proxies a server takes connections from, and how long their header may take.
 ///
-/// Limits count by the proxy's address, which is that of the connection; sessions are told the client's.
+/// Sessions are told the client's address, and who may connect and how often is judged by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcceptProxy {
     /// Whose headers are believed; anybody else is refused.

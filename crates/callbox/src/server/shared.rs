@@ -9,12 +9,13 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 use super::options::ServerOptions;
+use super::rate::Bucket;
 use super::totals::{Report, SessionSnapshot, Snapshot, Totals};
 use crate::direction::Direction;
 use crate::net::admit::Admission;
 use crate::net::edge::Edge;
 use crate::observers::Observers;
-use crate::pipe::plan::{AtAccept, AtListener};
+use crate::pipe::plan::{AtAccept, AtListener, Faults};
 use crate::report::{SessionId, SessionReport};
 use crate::session::Session;
 use crate::termination::Termination;
@@ -40,6 +41,7 @@ pub(super) struct Shared {
     pub(super) observers: Observers,
     pub(super) workers: Workers,
     pub(super) admission: Arc<Admission>,
+    pub(super) rate: Option<Bucket>,
     pub(super) totals: Totals,
     counters: Counters,
     pub(super) mode: watch::Sender<Mode>,
@@ -60,6 +62,7 @@ impl Shared {
         Shared {
             workers: options.workers.clone().unwrap_or_else(Workers::current),
             admission: Admission::new(options.connection_limit(), options.max_per_ip),
+            rate: options.accept_rate.map(Bucket::new),
             options,
             observers,
             totals: Totals::default(),
@@ -168,6 +171,9 @@ impl Shared {
             }
         }
         let mut limits = self.totals.limits();
+        if let Some(slowed) = self.options.faults.as_ref().map(Faults::slowed).filter(|slowed| *slowed > 0) {
+            limits.insert("session_rate", slowed);
+        }
         (self.counters)(&mut |name, times| *limits.entry(name).or_default() += times);
         Report {
             sessions: load(&self.totals.accepted),

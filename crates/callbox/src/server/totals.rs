@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::addr::Addr;
@@ -46,6 +46,20 @@ impl Totals {
 
     pub(super) fn limits(&self) -> BTreeMap<&'static str, u64> {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Whom [`accept_first`](super::Server::accept_first) turned away so far, which goes on while the first client talks.
+#[derive(Debug, Clone, Default)]
+pub struct TurnedAway(pub(super) Arc<Totals>);
+
+impl TurnedAway {
+    /// Adds them to a report, with the limits that were in the way.
+    pub fn add_to(&self, report: &mut Report) {
+        report.refused += self.0.refused.load(Relaxed);
+        for (limit, times) in self.0.limits() {
+            *report.limits.entry(limit).or_default() += times;
+        }
     }
 }
 

@@ -16,4 +16,5 @@ pub use escape::{escape, unescape, unescape_in};
 pub use hex::{parse_hex, show_hex};
 pub use near::nearest;
 pub use printer::{Lines, Printer, safe};
+pub use template::time::rfc3339;
 pub use template::{Facts, Template};

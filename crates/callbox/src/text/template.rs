@@ -34,7 +34,7 @@ use super::printer::safe;
 use crate::error::Invalid;
 use crate::rng::Rng;
 
-mod time;
+pub(crate) mod time;
 
 /// What is sent, with variables in braces.
 ///

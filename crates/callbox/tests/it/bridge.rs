@@ -60,6 +60,13 @@ each_pair! {
     memory_to_tcp: Memory - Tcp;
     unix_to_memory: Unix - Memory;
     memory_to_unix: Memory - Unix;
+    tls_to_tls: Tls - Tls;
+    tcp_to_tls: Tcp - Tls;
+    tls_to_tcp: Tls - Tcp;
+    unix_to_tls: Unix - Tls;
+    tls_to_unix: Tls - Unix;
+    memory_to_tls: Memory - Tls;
+    tls_to_memory: Tls - Memory;
 }
 
 // Unix sockets have no resets.
@@ -75,4 +82,9 @@ each_pair! {
     resets_memory_to_memory: Memory - Memory;
     resets_tcp_to_memory: Tcp - Memory;
     resets_memory_to_tcp: Memory - Tcp;
+    resets_tls_to_tls: Tls - Tls;
+    resets_tcp_to_tls: Tcp - Tls;
+    resets_tls_to_tcp: Tls - Tcp;
+    resets_memory_to_tls: Memory - Tls;
+    resets_tls_to_memory: Tls - Memory;
 }

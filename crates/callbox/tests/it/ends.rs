@@ -5,8 +5,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use callbox::net::connect::ConnectOptions;
+use callbox::net::tls::{ClientTls, ServerTls};
 use callbox::server::{Running, ServerOptions};
 use callbox::{Addr, Client, Handler, Result, Server, Stream};
+
+use crate::certificates;
 
 /// Far beyond what any step here takes, also on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -71,6 +75,12 @@ impl Ends {
         Ends::through(Addr::from(SocketAddr::from(([127, 0, 0, 1], 0)))).await
     }
 
+    /// A connection on which TLS 1.3 is spoken.
+    pub(crate) async fn tls() -> Ends {
+        let loopback = Addr::from(SocketAddr::from(([127, 0, 0, 1], 0)));
+        Ends::speaking(loopback, Some(certificates::server()), Some(certificates::client())).await
+    }
+
     pub(crate) async fn unix() -> Ends {
         /// Tests run in one process at the same time.
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
@@ -85,7 +95,13 @@ impl Ends {
     }
 
     async fn through(addr: Addr) -> Ends {
-        let server = Server::bind(addr).await.expect("binds");
+        Ends::speaking(addr, None, None).await
+    }
+
+    /// A connection on which both speak TLS, or neither does.
+    pub(crate) async fn speaking(addr: Addr, server: Option<ServerTls>, client: Option<ClientTls>) -> Ends {
+        let options = ServerOptions { tls: server, ..ServerOptions::default() };
+        let server = Server::bind_with(addr, options, Default::default()).await.expect("binds");
         let addr = server.local_addrs()[0].clone();
         let (accepted, mut accepting) = tokio::sync::mpsc::unbounded_channel();
         let running = server.spawn(move |_session, stream: Stream| {
@@ -93,7 +109,8 @@ impl Ends {
             // The stream lives as long as its handler.
             std::future::pending()
         });
-        let client = Client::new(addr).expect("good").connect().await.expect("connects");
+        let options = ConnectOptions { tls: client, ..ConnectOptions::default() };
+        let client = Client::new(addr).expect("good").with_options(options).connect().await.expect("connects");
         let server = within("accepted", accepting.recv()).await.expect("one stream");
         Ends { client, server, running: Some(running) }
     }

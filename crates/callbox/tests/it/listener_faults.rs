@@ -20,7 +20,7 @@ use crate::ends::{beside, connect, hello, serve, within};
 
 fn only(kind: FaultKind, when: When) -> Plan {
     let fault = Fault { kind, towards: Towards::Both, probability: 1.0, when };
-    Plan { seed: 1, framing: Framing::none(), faults: vec![Clipped { id: 1, name: "it".into(), fault }] }
+    Plan { seed: 1, framing: Framing::none(), faults: vec![Clipped { id: 1, name: "it".into(), fault }], rate: None }
 }
 
 fn session(number: u64) -> When {

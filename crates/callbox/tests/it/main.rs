@@ -2,11 +2,15 @@
 //!
 //! No test sleeps: each waits for what it wants to see, within a deadline that says what was missing.
 
+/// Certificates, made on the spot.
+mod certificates;
 /// Deadlines with messages, servers and clients, and both ends of each kind of stream.
 mod ends;
 
 /// Totals are what the clients counted, over many random sessions.
 mod accounting;
+/// Clients that say where they want to go: SOCKS and HTTP's CONNECT.
+mod as_proxy;
 /// A bridge between two streams changes nothing.
 mod bridge;
 /// Limits of time, with the clock paused.
@@ -27,11 +31,17 @@ mod mirror;
 mod proxied;
 /// A reset is a reset in both directions, after the bytes that came before it.
 mod reset;
+/// What is said in the clear so that TLS may begin.
+mod starttls;
 /// Suspend, resume, drain, abort, snapshot.
 mod steering;
 /// A terminal's parser finds nothing to obey in what the printer lets through.
 mod terminal;
+/// Through proxies: SOCKS and CONNECT.
+mod through_proxies;
 /// On whose side `TIME_WAIT` stays, held against the kernel's table.
 mod time_wait;
+/// TLS: who is believed and who is not, and how its streams end.
+mod tls;
 /// A hexdump is that of the programs that people know.
 mod view;

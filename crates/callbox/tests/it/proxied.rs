@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use callbox::access::{Access, AccessList};
 use callbox::addr::Addr;
 use callbox::bus::{Bus, Interest};
 use callbox::error::Kind;
@@ -280,7 +281,7 @@ async fn draining_waits_for_a_header_until_its_deadline() {
 }
 
 #[tokio::test]
-async fn limits_count_by_the_proxy_s_own_address() {
+async fn limits_count_by_the_client_that_the_header_names() {
     let options = ServerOptions { max_per_ip: Some(1), ..options(AcceptProxy::default()) };
     let (running, addr) = serve(options, Echo).await;
     let mut first = connect(addr).await;
@@ -288,10 +289,26 @@ async fn limits_count_by_the_proxy_s_own_address() {
     within("echoed", first.read_exact(&mut [0])).await.expect("served");
     let other =
         Header::for_session(&Addr::parse("192.0.2.9:1").expect("good"), &Addr::parse("192.0.2.2:2").expect("good"));
-    let error = talk(addr, &[&other.encode(Version::V1).expect("fits")]).await.expect_err("the proxy has one already");
+    talk(addr, &[&other.encode(Version::V1).expect("fits")]).await.expect("another client of the same proxy");
+    let error = talk(addr, &[V1]).await.expect_err("the client has one already");
     assert!(is_reset(&error), "{error}");
     drop(first);
     assert_eq!(drained(running).await.limits.get("per_ip"), Some(&1));
+}
+
+#[tokio::test]
+async fn who_may_connect_is_judged_by_the_client_that_the_header_names() {
+    let deny = vec!["192.0.2.1".parse().expect("an address")];
+    let access = Access::new(AccessList::new(None, deny));
+    let (running, addr) =
+        serve(ServerOptions { access: access.clone(), ..options(AcceptProxy::default()) }, Echo).await;
+    let error = talk(addr, &[V1]).await.expect_err("that client is denied");
+    assert!(is_reset(&error), "{error}");
+    access.replace(AccessList::new(None, vec!["127.0.0.0/8".parse().expect("a range")]));
+    assert_eq!(talk(addr, &[V1, b"hello"]).await.expect("the proxy's own address is not what counts"), b"hello");
+    let error = talk(addr, &[b"PROXY UNKNOWN\r\n"]).await.expect_err("there it is all that is known");
+    assert!(is_reset(&error), "{error}");
+    assert_eq!(drained(running).await.limits.get("denied"), Some(&2));
 }
 
 #[tokio::test]

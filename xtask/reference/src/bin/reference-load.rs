@@ -1,6 +1,6 @@
 //! The load client of `cargo xtask bench`; prints words `name=value`.
 //!
-//! `reference-load echo|cycle|hold|bulk ADDR [--connections N] [--workers N] [--size BYTES] [--warm-up-ms N] [--window-ms N]
+//! `reference-load echo|cycle|hold|bulk|tls-cycle|tls-bulk ADDR [--connections N] [--workers N] [--size BYTES] [--warm-up-ms N] [--window-ms N]
 //! [--question TEXT] [--reply TEXT] [--server-pid PID] [--upstream ADDR] [--streams N] [--zero]`
 //!
 //! With an upstream, ADDR is that of a relay, and what it connects to is here too: an echo server, or the sinks of `bulk`.
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bench_reference::args::Args;
 use bench_reference::histogram::Histogram;
-use bench_reference::load::{bulk, cycle, echo, hold};
+use bench_reference::load::{bulk, cycle, echo, hold, tls};
 use bench_reference::server::Server;
 use bench_reference::usage::Usage;
 
@@ -21,7 +21,7 @@ fn main() -> io::Result<()> {
     let (addr, server_pid) = (args.addr(), args.value("server-pid", 0));
     let upstream = args.has("upstream").then(|| args.value("upstream", addr));
     let kind = args.word(0);
-    if let Some(upstream) = upstream.filter(|_| kind != "bulk") {
+    if let Some(upstream) = upstream.filter(|_| !kind.ends_with("bulk")) {
         let server = Server::bind(upstream, false, None, true)?;
         std::thread::spawn(move || server.run());
     }
@@ -60,6 +60,19 @@ fn main() -> io::Result<()> {
             let found = bulk::run(plan)?;
             println!("bytes={} slowest={:.3} missing={}", found.bytes, found.slowest, found.missing);
             print_usage(found.window, found.usage);
+        }
+        "tls-cycle" | "tls-bulk" => {
+            let connections = args.value("connections", 1);
+            let plan = tls::Plan { addr, upstream, connections, warm_up, window, server_pid };
+            if kind == "tls-bulk" {
+                let found = tls::bulk(plan)?;
+                println!("bytes={} missing={}", found.bytes, found.missing);
+                print_usage(found.window, found.usage);
+            } else {
+                let found = tls::handshakes(plan)?;
+                print_counts(found.answered, found.wrong, found.lost);
+                print_times(&found.times, found.window, found.usage);
+            }
         }
         "hold" => hold::run(addr, args.value("connections", 64), io::stdin().lock(), io::stdout())?,
         other => return Err(io::Error::other(format!("no load is called '{other}'"))),

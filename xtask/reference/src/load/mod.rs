@@ -5,12 +5,14 @@
 //! - [`echo`]: a number of connections, each with one message under way, for a time.
 //! - [`cycle`]: connect, a question, reply, close, over and over.
 //! - [`hold`]: connections that stay idle while somebody looks at the server's memory.
+//! - [`tls`]: handshakes over and over, and streams over TLS.
 
 pub mod bulk;
 pub mod cycle;
 pub mod echo;
 pub mod hold;
 pub mod message;
+pub mod tls;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;

@@ -10,6 +10,7 @@ mod network;
 mod peers;
 pub(crate) mod rate;
 pub(crate) mod response;
+pub(crate) mod tls;
 
 use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -92,7 +93,7 @@ fn free_address() -> Result<SocketAddrV4, String> {
 
 fn brief(kind: &str, found: &Found) -> String {
     match kind {
-        "bulk" => format!("{:.2} GiB/s, {:.2} CPU s/GiB", bulk::gib_s(found), bulk::cpu_s_per_gib(found)),
+        "bulk" | "tls-bulk" => format!("{:.2} GiB/s, {:.2} CPU s/GiB", bulk::gib_s(found), bulk::cpu_s_per_gib(found)),
         _ => format!("{:.0}/s, p50 {:.1} us, p99 {:.1} us", found.rate(), response::p50(found), response::p99(found)),
     }
 }

@@ -131,6 +131,7 @@ impl Plan {
             ends_session: Ends::Received,
             inbound: role.inbound(),
             raw: self.raw,
+            expiry_warn: None,
         }
     }
 }

@@ -33,6 +33,8 @@ pub struct Plan {
     desk: Option<Arc<Desk>>,
     framing: Framing,
     faults: Option<Faults>,
+    /// Whether some of them are faults, and not the rate of a session alone.
+    bends: bool,
     style: SharedStyle,
     seed: u64,
 }
@@ -76,7 +78,9 @@ impl Plan {
         };
         let style = Arc::new(Mutex::new(style));
         let faults = args.faults.clipped(&framing, seed)?;
-        Ok(Plan { what, constant, desk, framing, faults, style, seed })
+        let bends = faults.is_some();
+        let faults = args.server.with_rate(faults, &framing);
+        Ok(Plan { what, constant, desk, framing, faults, bends, style, seed })
     }
 
     /// Returns what is done with the bytes besides answering them.
@@ -89,18 +93,19 @@ impl Plan {
             ends_session: Ends::Received,
             inbound: Role::Server.inbound(),
             raw: false,
+            expiry_warn: None,
         }
     }
 
     /// Says the seed, where anything is drawn from it.
     pub fn say_seed(&self, app: &App, args: &ServeArgs) {
         let draws = matches!(&self.what, What::Text { template, .. } if template.draws_randomness());
-        if args.text.seed.is_none() && (draws || self.faults.is_some()) {
+        if args.text.seed.is_none() && (draws || self.bends) {
             app.drew(self.seed);
         }
     }
 
-    /// Returns the faults on the way, where there are any.
+    /// Returns the faults on the way, and the rate, where there are any.
     pub fn faults(&self) -> Option<Faults> {
         self.faults.clone()
     }

@@ -8,6 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::ServeArgs;
 use crate::app::App;
+use crate::tls::server::Serving;
 
 /// One for the client, three for the child's pipes, one to see it exit.
 pub const DESCRIPTORS_PER_CHILD: u64 = 5;
@@ -40,8 +41,8 @@ pub fn exec(args: &ServeArgs, nofile: Option<(u64, u64)>) -> Option<Exec> {
 }
 
 /// Says how to talk to the server, and what limits it.
-pub fn greet(app: &App, args: &ServeArgs, running: &Running) {
-    let Some(address) = running.local_addrs().first() else {
+pub fn greet(app: &App, args: &ServeArgs, running: &Running, tls: Option<&Serving>) {
+    let Some(bound) = running.local_addrs().first() else {
         return;
     };
     if !args.exec.is_empty() {
@@ -50,9 +51,10 @@ pub fn greet(app: &App, args: &ServeArgs, running: &Running) {
             false => "everybody who can reach this address can run the program",
         });
     }
-    let address = reachable(address);
+    let address = reachable(bound);
+    let tls = tls.map_or_else(String::new, |tls| format!(" {}", tls.client_flags(bound)));
     let program = std::env::args().next().filter(|name| name.contains('/')).unwrap_or_else(|| "callbox".into());
-    app.say(format!("to talk to it, type in a second terminal: {program} connect {address} --send hello"));
+    app.say(format!("to talk to it, type in a second terminal: {program} connect {address}{tls} --send hello"));
     if app.output.verbose > 0 {
         app.say(format!("at most {} connections at once", running.connection_limit()));
     }

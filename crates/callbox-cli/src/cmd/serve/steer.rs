@@ -9,11 +9,13 @@ use crate::app::App;
 use crate::console::Wish;
 use crate::exit::{self, Failure};
 use crate::signal::{Asked, Ending, Signals};
+use crate::started::Service;
 
 /// Serves until a signal, a closed output or the last session ends it.
 pub async fn until_over(
     app: &App,
     running: Running,
+    service: &mut Service,
     mut head: Option<&mut Head>,
     signals: &mut Signals,
 ) -> (Result<u8, Failure>, Option<Report>) {
@@ -22,10 +24,18 @@ pub async fn until_over(
         tokio::select! {
             biased;
             asked = signals.next() => match asked {
-                Asked::Suspend => running.suspend(),
-                Asked::Resume => running.resume(),
+                Asked::Suspend => {
+                    running.suspend();
+                    service.status("suspended");
+                }
+                Asked::Resume => {
+                    running.resume();
+                    service.status("accepting again");
+                }
+                Asked::Reload => service.reload(),
                 Asked::End(ending) => break Why::Signal(ending),
             },
+            () = service.reloaded(app) => {}
             wish = wish(head.as_deref_mut(), &running) => match wish {
                 Wish::Quit => break Why::Quit,
                 Wish::Leave => return (Ok(Ending::Interrupt.code()), Some(running.snapshot().report)),
@@ -39,6 +49,7 @@ pub async fn until_over(
             }
         }
     };
+    service.stopping();
     if let Some(head) = &head {
         head.dismiss();
     }

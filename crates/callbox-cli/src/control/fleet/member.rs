@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use callbox::addr::Addr;
-use callbox::handle::relay::upstreams::{Resolve, Upstreams};
 use callbox::handle::relay::{Relay, RelayOptions};
 use callbox::net::avoid::Avoid;
 use callbox::pipe::fault::Fault;
 use callbox::pipe::plan::{Clipped, Faults, Plan};
+use callbox::pipe::rate::SessionRate;
 use callbox::server::{Running, Server, ServerOptions, Snapshot};
 use callbox::termination::Termination;
 use serde::Serialize;
@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use super::listen::resolve_listen;
 use super::past::Past;
 use super::{Broken, Template, upstream};
+use crate::args::{AsProxy, Choice, Leads};
 use crate::control::reply::Refused;
 use crate::control::toxic::Toxic;
 
@@ -74,6 +75,8 @@ pub struct Member {
     listen: String,
     bind: Bind,
     upstream: String,
+    /// Its clients say where they want to go: only our own command line and configuration have that.
+    proxy: Option<AsProxy>,
     /// Whether a request says where it leads: then it leads to no link-local address.
     led: bool,
     faults: Faults,
@@ -92,12 +95,13 @@ pub struct Member {
 impl Member {
     /// Makes one that does not listen yet.
     pub fn new(name: &str, listen: &str, upstream: &str, template: &Template) -> Member {
-        let plan = Plan { seed: template.seed, framing: template.framing.clone(), faults: Vec::new() };
+        let plan = Plan { seed: template.seed, framing: template.framing.clone(), faults: Vec::new(), rate: None };
         Member {
             name: name.to_owned(),
             listen: listen.to_owned(),
             bind: Bind::Told,
             upstream: upstream.to_owned(),
+            proxy: None,
             led: true,
             faults: Faults::new(plan),
             toxics: Vec::new(),
@@ -110,11 +114,14 @@ impl Member {
         }
     }
 
-    /// Has it listen at an address of ours, and begin with these faults.
-    pub fn given(&mut self, listen: Addr, faults: Vec<(String, Fault)>) -> Result<(), Refused> {
+    /// Has it listen at an address of ours, lead where we say, and begin with these faults.
+    pub fn given(&mut self, listen: Addr, leads: Leads, faults: Vec<(String, Fault)>) -> Result<(), Refused> {
         faults.iter().try_for_each(|(_, fault)| self.check(fault))?;
         self.bind = Bind::Known(listen);
         self.led = false;
+        if let Leads::Asked(as_proxy) = leads {
+            self.proxy = Some(as_proxy);
+        }
         let clip = |(name, fault)| Clipped { id: self.number(), name, fault };
         let faults: Vec<Clipped> = faults.into_iter().map(clip).collect();
         self.given = faults.iter().map(|clipped| clipped.id).collect();
@@ -125,7 +132,7 @@ impl Member {
     /// Refuses a fault that could never be at work: on a frame, where nothing says what a frame is.
     fn check(&self, fault: &Fault) -> Result<(), Refused> {
         let clipped = Clipped { id: 0, name: String::new(), fault: fault.clone() };
-        let alone = Plan { faults: vec![clipped], framing: self.plan().framing.clone(), seed: 0 };
+        let alone = Plan { faults: vec![clipped], framing: self.plan().framing.clone(), seed: 0, rate: None };
         alone.check().map_err(|invalid| Refused::new(400, invalid.to_string()))
     }
 
@@ -157,8 +164,16 @@ impl Member {
             self.listen = listen.to_owned();
             self.bind = Bind::Told;
         }
-        self.led |= self.upstream != upstream;
+        if self.upstream != upstream {
+            self.led = true;
+            self.proxy = None;
+        }
         self.upstream = upstream.to_owned();
+    }
+
+    /// Tells whether its clients say where they want to go.
+    pub fn is_proxy(&self) -> bool {
+        self.proxy.is_some()
     }
 
     /// Returns where it does not lead, whatever it listens at.
@@ -190,7 +205,12 @@ impl Member {
         if self.running.is_some() {
             return Ok(());
         }
-        let servers = upstream::read(&self.upstream)?;
+        // A new one for each start, for it counts from there.
+        self.faults.change(|plan| plan.rate = template.session_rate.map(SessionRate::new));
+        let leads = match &self.proxy {
+            Some(as_proxy) => Leads::Asked(as_proxy.clone()),
+            None => Leads::Servers(upstream::read(&self.upstream)?),
+        };
         let bind = match &self.bind {
             Bind::Known(addr) => addr.clone(),
             Bind::Told => {
@@ -209,19 +229,17 @@ impl Member {
         let bound: Vec<SocketAddr> = server.local_addrs().iter().filter_map(Addr::socket_addr).collect();
         let avoid = self.avoid(template);
         avoid.add_all(server.local_addrs());
-        upstream::check(&servers, &avoid).await?;
+        upstream::check(leads.servers(), &avoid).await?;
         if let Some(first) = server.local_addrs().first() {
             self.listen = first.to_string();
         }
         self.bind = Bind::Known(with_port(bind, bound.first().map_or(0, SocketAddr::port)));
         let mut options: RelayOptions = template.relay.clone();
         options.connect.avoid = avoid;
-        let mut upstreams = Upstreams::new(servers, template.balance);
-        if template.resolve == Resolve::Once {
-            let resolved = upstreams.resolve_once(template.server.family).await;
-            upstreams = resolved.map_err(|error| Refused::new(500, error.to_string()).because(error))?;
-        }
-        let relay = Relay::new(upstreams, options, self.faults.clone());
+        let choice = Choice { balance: template.balance, resolve: template.resolve, family: template.server.family };
+        let destination = leads.destination(choice, template.targets.clone()).await;
+        let destination = destination.map_err(|error| Refused::new(500, error.to_string()).because(error))?;
+        let relay = Relay::to(destination, options, self.faults.clone());
         let running = Arc::new(server.spawn(relay));
         self.watch = Some(tokio::spawn(watch(running.clone(), self.name.clone(), template.failures.clone())));
         self.running = Some(running);

@@ -21,11 +21,13 @@ use callbox::net::avoid::Avoid;
 use callbox::observers::Observers;
 use callbox::pipe::fault::Fault;
 use callbox::server::{Report, Running, ServerOptions};
+use callbox::targets::Targets;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, MutexGuard, mpsc};
 use tokio::time::Instant;
 
 use super::reply::Refused;
+use crate::args::Leads;
 pub use listen::Scope;
 pub use member::{Carried, Member, View};
 pub use past::Past;
@@ -40,6 +42,8 @@ pub struct Template {
     pub server: ServerOptions,
     /// Connections open at once from one address, of a relay that other machines can reach.
     pub max_per_ip_exposed: Option<usize>,
+    /// Bytes a second in each direction of a session.
+    pub session_rate: Option<u64>,
     /// How they connect and close.
     pub relay: RelayOptions,
     /// Which of several servers a session goes to.
@@ -54,6 +58,8 @@ pub struct Template {
     pub framing: Framing,
     /// Which addresses the control API may have listeners on.
     pub scope: Scope,
+    /// Where clients may go who say it themselves.
+    pub targets: Targets,
     /// Where callbox is steered from: no relay leads there.
     pub avoid: Vec<SocketAddr>,
     /// What those did that are no more.
@@ -78,8 +84,8 @@ pub struct Given {
     pub name: String,
     /// Where it listens.
     pub listen: Addr,
-    /// Where it leads; not empty.
-    pub upstreams: Vec<Addr>,
+    /// Where it leads.
+    pub leads: Leads,
     /// Its faults, each with its name.
     pub faults: Vec<(String, Fault)>,
     /// Whether it listens from the start.
@@ -167,9 +173,9 @@ impl Fleet {
     pub async fn add(&self, given: Given) -> Result<View, Refused> {
         self.there(|fleet| async move {
             let template = &fleet.0.template;
-            let upstream = upstream::write(&given.upstreams);
+            let upstream = upstream::write(&given.leads);
             let mut member = Member::new(&given.name, &given.listen.to_string(), &upstream, template);
-            member.given(given.listen, given.faults)?;
+            member.given(given.listen, given.leads, given.faults)?;
             fleet.enter(&mut *fleet.members().await, member, given.enabled).await
         })
         .await
@@ -205,7 +211,9 @@ impl Fleet {
         if members.len() >= MOST_RELAYS {
             return Err(Refused::new(400, format!("too many proxies: {MOST_RELAYS} at most")));
         }
-        check_upstream(member.avoid(&self.0.template), &view.upstream, &view.listen).await?;
+        if !member.is_proxy() {
+            check_upstream(member.avoid(&self.0.template), &view.upstream, &view.listen).await?;
+        }
         if enabled {
             member.start(&self.0.template).await?;
         }
@@ -269,7 +277,9 @@ impl Fleet {
                 if member.ends().1 != upstream {
                     avoid.add_link_local();
                 }
-                check_upstream(avoid, &upstream, &listen).await?;
+                if !(member.is_proxy() && member.ends().1 == upstream) {
+                    check_upstream(avoid, &upstream, &listen).await?;
+                }
                 member.stop().await;
                 member.move_to(&listen, &upstream);
             }

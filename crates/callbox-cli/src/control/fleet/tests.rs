@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::args::Upstream;
 use crate::control::tests::{fleet, wanted};
 use crate::control::toxic::{Attributes, Toxic};
 
@@ -117,7 +118,7 @@ async fn a_request_leads_no_relay_to_link_local_addresses() {
     let given = Given {
         name: "ours".into(),
         listen: Addr::parse("127.0.0.1:0").expect("good"),
-        upstreams: vec![Addr::parse(metadata).expect("good")],
+        leads: Leads::Servers(vec![Addr::parse(metadata).expect("good")]),
         faults: Vec::new(),
         enabled: true,
     };
@@ -140,7 +141,10 @@ async fn a_reset_keeps_what_came_with_the_relay() {
     let given = Given {
         name: "a".into(),
         listen: Addr::parse(":0").expect("good"),
-        upstreams: vec![Addr::parse("127.0.0.1:9").expect("good"), Addr::parse("127.0.0.1:10").expect("good")],
+        leads: Leads::Servers(vec![
+            Addr::parse("127.0.0.1:9").expect("good"),
+            Addr::parse("127.0.0.1:10").expect("good"),
+        ]),
         faults: vec![("ours".into(), fault.clone())],
         enabled: true,
     };
@@ -181,7 +185,7 @@ async fn a_changed_fault_of_the_relay_s_own_outlives_a_reset() {
     let given = |fault: &str| Given {
         name: "a".into(),
         listen: Addr::parse("127.0.0.1:0").expect("good"),
-        upstreams: vec![Addr::parse("127.0.0.1:9").expect("good")],
+        leads: Leads::Servers(vec![Addr::parse("127.0.0.1:9").expect("good")]),
         faults: vec![("ours".into(), fault.parse().expect("good"))],
         enabled: true,
     };
@@ -231,7 +235,7 @@ async fn a_relay_whose_listener_fails_is_told_and_disabled() {
     let given = Given {
         name: "a".into(),
         listen: Addr::Fd(listener.into_raw_fd().unsigned_abs()),
-        upstreams: vec![Addr::parse("127.0.0.1:9").expect("good")],
+        leads: Leads::Servers(vec![Addr::parse("127.0.0.1:9").expect("good")]),
         faults: Vec::new(),
         enabled: true,
     };
@@ -291,4 +295,38 @@ async fn a_fleet_is_suspended_resumed_and_drained_as_one() {
     for listen in listens {
         assert!(TcpStream::connect(&listen).await.is_err(), "{listen}");
     }
+}
+
+#[tokio::test]
+async fn a_proxy_is_shown_without_its_login_switched_and_never_made_by_a_request() {
+    let fleet = fleet(&[]);
+    let word: Upstream = "socks5:alice:secret".parse().expect("good");
+    let given = Given {
+        name: "out".into(),
+        listen: Addr::parse("127.0.0.1:0").expect("good"),
+        leads: Leads::of(vec![word]).expect("good"),
+        faults: Vec::new(),
+        enabled: true,
+    };
+    assert_eq!(fleet.add(given).await.expect("made").upstream, "socks5:");
+    for enabled in [false, true] {
+        let change = Change { enabled: Some(enabled), upstream: Some("socks5:".into()), ..Change::default() };
+        let view = fleet.update("out", change).await.expect("switched");
+        assert_eq!((view.upstream.as_str(), view.enabled), ("socks5:", enabled));
+    }
+    let elsewhere = Change { listen: Some("127.0.0.1:0".into()), ..Change::default() };
+    let view = fleet.update("out", elsewhere).await.expect("moved");
+    assert_eq!((view.upstream.as_str(), view.enabled), ("socks5:", true));
+    let mut client = TcpStream::connect(&view.listen).await.expect("connects");
+    client.write_all(&[5, 1, 0]).await.expect("writes");
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).await.expect("an end");
+    assert_eq!(answer, [5, 0xff], "its login is asked for still");
+    for text in ["socks5:", "socks5:alice:secret", "http-connect:", "socks5:,127.0.0.1:9"] {
+        assert_eq!(fleet.create(wanted(text)).await.expect_err(text).status, 400, "{text}");
+    }
+    let to_server = Change { upstream: Some("127.0.0.1:9".into()), ..Change::default() };
+    assert_eq!(fleet.update("out", to_server).await.expect("leads there now").upstream, "127.0.0.1:9");
+    let back = Change { upstream: Some("socks5:".into()), ..Change::default() };
+    assert_eq!(fleet.update("out", back).await.expect_err("not by a request").status, 400);
 }

@@ -8,6 +8,7 @@ use callbox::net::avoid::Avoid;
 use callbox::net::resolve::{Family, resolve};
 
 use super::listen::LOOKUP_PATIENCE;
+use crate::args::Leads;
 use crate::control::reply::Refused;
 
 /// Reads the servers of a relay: one address or several with commas between them.
@@ -20,9 +21,12 @@ pub fn read(text: &str) -> Result<Vec<Addr>, Refused> {
     text.split(',').map(addr).collect()
 }
 
-/// Writes them as one text.
-pub fn write(addrs: &[Addr]) -> String {
-    addrs.iter().map(Addr::to_string).collect::<Vec<_>>().join(",")
+/// Writes where a relay leads as one text; a login is not part of it.
+pub fn write(leads: &Leads) -> String {
+    match leads {
+        Leads::Servers(addrs) => addrs.iter().map(Addr::to_string).collect::<Vec<_>>().join(","),
+        Leads::Asked(as_proxy) => as_proxy.to_string(),
+    }
 }
 
 /// Refuses a server that is callbox itself, or avoided for another reason. A name that means nothing yet is taken:
@@ -73,8 +77,9 @@ mod tests {
     #[test]
     fn several_servers_are_one_text() {
         let addrs = read("a:1, [::1]:2,unix:/s").expect("good");
-        assert_eq!(write(&addrs), "a:1,[::1]:2,unix:/s");
+        assert_eq!(write(&Leads::Servers(addrs)), "a:1,[::1]:2,unix:/s");
         assert_eq!(read("localhost").expect_err("no port").status, 400);
         assert_eq!(read("fd:3").expect_err("no server").status, 400);
+        assert_eq!(read("socks5:").expect_err("only our own command line has proxies").status, 400);
     }
 }

@@ -8,7 +8,7 @@ use callbox_testkit::{
 };
 
 use super::{BY_ALL, BY_PORT, Daemon, Target, Upstream, same, tool};
-use crate::cli::binary;
+use crate::cli::{binary, callbox, served};
 
 /// Where `sshd` wants an empty folder when it runs as root: one that no other process sees.
 const PRIVATE_RUN: &str = "mount -t tmpfs none /run && mkdir -m 0755 /run/sshd && exec \"$@\"";
@@ -115,6 +115,31 @@ fn ssh_runs_the_same_commands() {
         let counted = ssh(&door, target, "wc -c; echo and more; echo trouble >&2; exit 7").run().exited(7);
         (String::from_utf8_lossy(&counted.stdout).into_owned(), counted.stderr)
     });
+}
+
+#[test]
+fn connect_goes_through_the_socks_proxy_that_ssh_is() {
+    requires!(tool("ssh"), tool("sshd"), tool("ssh-keygen"));
+    let scratch = Scratch::new();
+    let door = match door(&scratch) {
+        Ok(door) => door,
+        Err(reason) => skip!("{reason}"),
+    };
+    let proxy = free_address();
+    let mut words = ssh_words(&door, &door.upstream.direct);
+    let host = words.pop().expect("a host");
+    let command = tool("ssh").args(words).args(["-v", "-N", "-D", &proxy.to_string(), &host]);
+    // With -v it says so when it listens.
+    let _ssh = Daemon::starts(command, Signal::TERM, "Entering interactive session");
+    let (server, echo) = served(["--echo"]);
+    let bytes = pattern(if quick() { 1 << 16 } else { 1 << 20 }, 11);
+    let file = scratch.file("sent", &bytes);
+    for scheme in ["socks5", "socks5h", "socks4", "socks4a"] {
+        let url = format!("{scheme}://{proxy}");
+        let command = callbox(["connect", &echo.to_string(), "--proxy", &url, "--send-file"]).arg(&file);
+        assert_same_bytes(scheme, &bytes, &command.run().exited(0).quietly().stdout);
+    }
+    server.drains().said("served 4 sessions");
 }
 
 /// Makes a folder with some files of all sizes, one of them large.

@@ -83,7 +83,7 @@ fn a_bad_address_shows_the_one_meant() {
         ("ho st:80", "' ' in a host name", "host:port"),
         ("a/b:80", "'/' in a host name", "without a path"),
         ("a\x1b:80", "'\\x1b' in a host name", "host:port"),
-        ("tls://db:443", "TLS is not part of this version", "tcp://db:443"),
+        ("tls://db:443", "whether TLS is spoken", "write db:443"),
         ("http://db:80", "unknown scheme http", "tcp://host:port"),
         ("unix:", "no path", "unix:/path"),
         ("unix:/a\0b", "NUL", "unix:/path"),
@@ -108,7 +108,7 @@ fn two_bad_words_are_refused() {
         ("", "90", "no host"),
         ("localhost", "", "is not a port"),
         ("localhost", "70000", "above 65535"),
-        ("tls://db", "443", "TLS is not part"),
+        ("tls://db", "443", "whether TLS is spoken"),
     ];
     for (host, port, problem) in table {
         let invalid = two_words(host, port).unwrap_err();

@@ -32,7 +32,7 @@ pub(super) fn clipped(first: u64, specs: &[&str]) -> Vec<Clipped> {
 impl Bent {
     fn new(specs: &[&str]) -> Bent {
         let ((client, near), (far, server)) = (Stream::pair(), Stream::pair());
-        let faults = Faults::new(Plan { seed: 7, framing: Framing::none(), faults: clipped(1, specs) });
+        let faults = Faults::new(Plan { seed: 7, framing: Framing::none(), faults: clipped(1, specs), rate: None });
         let known = faults.clone();
         let over = tokio::spawn(async move {
             let session = near.session().clone();

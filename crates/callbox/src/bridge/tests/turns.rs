@@ -91,7 +91,7 @@ async fn who_is_never_done_gives_the_others_their_turn() {
 
 #[tokio::test]
 async fn many_small_writes_are_a_turn_too() {
-    let plan = Plan { seed: 1, framing: Framing::none(), faults: super::bent::clipped(1, &["slice=1"]) };
+    let plan = Plan { seed: 1, framing: Framing::none(), faults: super::bent::clipped(1, &["slice=1"]), rate: None };
     let bridges = (0..3).map(|_| endless(Some(Faults::new(plan.clone())))).collect();
     assert_fair(&watched(bridges, 1000).await);
 }

@@ -1,12 +1,13 @@
 //! Stands between a client and a server: connects to the server, then carries bytes both ways.
 
+mod asked;
 pub mod mirror;
+pub mod proxy;
 mod reach;
 mod reserve;
 pub mod upstreams;
 
 use std::future::{pending, poll_fn};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::bridge::{Bridge, Passage};
@@ -21,6 +22,8 @@ use crate::proxy_header::Version;
 use crate::session::Session;
 use crate::termination::Termination;
 use mirror::Mirror;
+use proxy::Proxy;
+use reach::Toward;
 use reserve::RESERVE;
 use upstreams::{InUse, Upstreams};
 
@@ -50,7 +53,7 @@ pub struct RelayOptions {
 /// [`half_close_timeout`](crate::server::ServerOptions::half_close_timeout) is set: a half-closed session is nobody's
 /// any more when its other side is silent too.
 pub struct Relay {
-    upstreams: Arc<Upstreams>,
+    destination: Destination,
     options: RelayOptions,
     faults: Faults,
     /// Silent upstreams are to be probed: asked of the kernel only for sessions that last.
@@ -60,12 +63,26 @@ pub struct Relay {
     mirror: Option<Mirror>,
 }
 
+/// Where sessions go; closed by nature.
+#[derive(Debug)]
+pub enum Destination {
+    /// To servers that are known.
+    Upstreams(Upstreams),
+    /// Where each client asks for. What it says of that is no part of the session: it is neither counted nor shown nor bent.
+    Asked(Proxy),
+}
+
 impl Relay {
     /// Makes a relay to these upstreams.
-    pub fn new(upstreams: Upstreams, mut options: RelayOptions, faults: Faults) -> Relay {
+    pub fn new(upstreams: Upstreams, options: RelayOptions, faults: Faults) -> Relay {
+        Relay::to(Destination::Upstreams(upstreams), options, faults)
+    }
+
+    /// Makes a relay to these upstreams, or to where its clients want to go.
+    pub fn to(destination: Destination, mut options: RelayOptions, faults: Faults) -> Relay {
         RESERVE.fill();
         let keepalive = options.connect.socket.keepalive.take().is_some();
-        Relay { upstreams: Arc::new(upstreams), options, faults, keepalive, short: AtomicUsize::new(0), mirror: None }
+        Relay { destination, options, faults, keepalive, short: AtomicUsize::new(0), mirror: None }
     }
 
     /// Has the report count what this mirror found; it must be clipped on to the server's observers besides.
@@ -84,12 +101,10 @@ impl Relay {
 impl Handler for Relay {
     async fn handle(&self, session: Session, stream: Stream) -> Result<()> {
         // Boxed, so that the many idle sessions do not hold what only connecting needs.
-        let (far, _in_use): (Stream, InUse) = match Box::pin(self.reach(&session, &stream)).await {
-            Ok(reached) => reached,
-            Err(error) => {
-                session.stop(unreached(&error));
-                return Err(error);
-            }
+        let (far, _in_use) = match Box::pin(self.other_side(&session, &stream)).await {
+            Ok(Some(reached)) => reached,
+            Ok(None) => return Ok(()),
+            Err(error) => return Err(error),
         };
         stream.edge().join(far.edge());
         let mut bridge = Bridge::new(&session, stream.edge(), far.edge(), Some(&self.faults));
@@ -105,7 +120,10 @@ impl Handler for Relay {
     }
 
     fn counters(&self, count: &mut dyn FnMut(&'static str, u64)) {
-        self.upstreams.counters(count);
+        match &self.destination {
+            Destination::Upstreams(upstreams) => upstreams.counters(count),
+            Destination::Asked(proxy) => proxy.counters(count),
+        }
         if let Some(mirror) = &self.mirror {
             mirror.counters(count);
         }
@@ -114,6 +132,24 @@ impl Handler for Relay {
     fn is_short(&self) -> bool {
         // In this order: nothing is kept back while somebody waits for it.
         self.short.load(Relaxed) > 0 || !RESERVE.fill()
+    }
+}
+
+impl Relay {
+    /// Connects the session to where it goes; `None` where its client went before it had said that.
+    async fn other_side(&self, session: &Session, client: &Stream) -> Result<Option<(Stream, Option<InUse>)>> {
+        let (opened, in_use) = match &self.destination {
+            Destination::Upstreams(upstreams) => {
+                let reached = self.reach(Toward::Upstreams(upstreams), session, client).await;
+                reached.inspect_err(|error| session.stop(unreached(error)))?
+            }
+            // Boxed once more: who goes to a server does not hold what only asking needs.
+            Destination::Asked(proxy) => match Box::pin(self.reach_asked(proxy, session, client)).await? {
+                Some(opened) => (opened, None),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some((self.far_side(session, opened), in_use)))
     }
 }
 

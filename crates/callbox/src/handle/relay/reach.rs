@@ -1,27 +1,27 @@
 //! From the upstreams behind a relay to a connection with one of them.
 
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use rustix::net::SendFlags;
 use tokio::time::{Instant, sleep};
 
 use super::Relay;
+use super::proxy::Proxy;
 use super::reserve::RESERVE;
 use super::upstreams::{Change, InUse, Upstreams};
 use crate::addr::Addr;
 use crate::direction::Role;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Turn};
-use crate::net::connect::{ConnectOptions, Registered, reach};
+use crate::net::connect::ConnectOptions;
 use crate::net::edge::Edge;
+use crate::net::open::{Opened, open};
 use crate::net::retry::Attempts;
 use crate::net::socket::local_addr;
 use crate::net::stream::Stream;
 use crate::observers::Observers;
-use crate::proxy_header::{Header, Version};
+use crate::proxy_header::Header;
 use crate::session::Session;
 
 /// First pause of a session for whose connection the system has no descriptor; doubled each time.
@@ -31,22 +31,51 @@ const SHORT_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// How long such a session waits where connecting has no limit of its own.
 const SHORT_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Where one session is to be connected to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Toward<'a> {
+    /// To one of these.
+    Upstreams(&'a Upstreams),
+    /// To what its client has asked for.
+    Asked(&'a Proxy, &'a Addr),
+}
+
 impl Relay {
-    /// Connects to an upstream, trying again as it was told.
-    pub(super) async fn reach(&self, session: &Session, client: &Stream) -> Result<(Stream, InUse)> {
+    /// Connects there, trying again as it was told; nothing is read from the client meanwhile.
+    pub(super) async fn reach(
+        &self,
+        toward: Toward<'_>,
+        session: &Session,
+        client: &Stream,
+    ) -> Result<(Opened, Option<InUse>)> {
         // The sweep looks whether the client is still there: it ends the session of one that has reset.
         client.edge().leave_unread(true);
-        let reached = self.try_until_spent(session).await;
+        let reached = match self.preface(client) {
+            Ok(preface) => self.try_until_spent(toward, session, &preface).await,
+            Err(error) => Err(error),
+        };
         client.edge().leave_unread(false);
-        let (reached, in_use) = reached?;
-        Ok((self.far_side(session, client, reached)?, in_use))
+        reached
     }
 
-    async fn try_until_spent(&self, session: &Session) -> Result<(Registered, InUse)> {
+    async fn try_until_spent(
+        &self,
+        toward: Toward<'_>,
+        session: &Session,
+        preface: &[u8],
+    ) -> Result<(Opened, Option<InUse>)> {
         let mut attempts = Attempts::new(self.options.retry);
         let mut short = Short::new(self);
+        let options = &self.options.connect;
         loop {
-            let error = match reach_any(&self.upstreams, &self.options.connect, session.observers()).await {
+            let reached = match toward {
+                Toward::Upstreams(upstreams) => {
+                    let reached = reach_any(upstreams, options, preface, session.observers()).await;
+                    reached.map(|(opened, in_use)| (opened, Some(in_use)))
+                }
+                Toward::Asked(proxy, addr) => proxy.connect(addr, options, preface).await.map(|opened| (opened, None)),
+            };
+            let error = match reached {
                 Ok(reached) => return Ok(reached),
                 Err(error) => error,
             };
@@ -58,9 +87,9 @@ impl Relay {
                     }
                     pause
                 }
-                kind => {
+                _ => {
                     short.is_over();
-                    attempts.failed(kind)
+                    attempts.failed(&error)
                 }
             };
             let Some(pause) = pause else {
@@ -72,24 +101,45 @@ impl Relay {
         }
     }
 
+    /// Returns what tells the upstream who the client is, where it is to be told.
+    fn preface(&self, client: &Stream) -> Result<Vec<u8>> {
+        let Some(version) = self.options.send_proxy else { return Ok(Vec::new()) };
+        let peer = client.session().peer().clone();
+        let local = client.local().unwrap_or_else(|| peer.clone());
+        let header = Header::for_session(&peer, &local).encode(version);
+        header.map_err(|invalid| Error::new("send PROXY header", Kind::Proxy, invalid.to_string()))
+    }
+
     /// Makes the upstream's side of the session.
-    fn far_side(&self, near: &Session, client: &Stream, reached: Registered) -> Result<Stream> {
-        let Registered { socket, peer, phases } = reached;
+    pub(super) fn far_side(&self, near: &Session, reached: Opened) -> Stream {
+        let facts = reached.tls_facts();
+        let Opened { io, peer, phases, through } = reached;
         if near.observers().wants_talk() {
-            let local = local_addr(socket.get_ref().as_fd()).map_or_else(|_| peer.clone(), Addr::from);
+            let local =
+                io.descriptor().and_then(|socket| local_addr(socket).ok()).map_or_else(|| peer.clone(), Addr::from);
             let (session, role) = (near.id(), Role::Client);
             let (peer, phases) = (peer.clone(), Some(phases));
-            near.observers().emit(|| Event::Connected { session, role, peer, local, phases, via: None });
-        }
-        if let Some(version) = self.options.send_proxy {
-            introduce(socket.get_ref().as_fd(), client, version).map_err(|error| error.at(&peer))?;
+            near.observers().emit(|| Event::Connected {
+                session,
+                role,
+                peer,
+                local,
+                phases,
+                via: None,
+                process: None,
+                through,
+            });
+            if let Some(facts) = facts {
+                near.observers().emit(|| Event::Tls { session, role, facts });
+            }
         }
         // Where nobody looks at the bytes, both sides are one session: what passes here passes there.
-        let bent = !self.faults.plan().faults.is_empty();
+        let plan = self.faults.plan();
+        let bent = !plan.faults.is_empty() || plan.rate.is_some();
         let mut edge = if near.is_watched() || self.options.far.wants_data() || bent {
-            Edge::registered(socket, Session::new(near.id(), Role::Client, peer, self.options.far.clone()))
+            Edge::new(io, Session::new(near.id(), Role::Client, peer, self.options.far.clone()))
         } else {
-            Edge::far_socket(socket, near.clone())
+            Edge::far_side(io, near.clone())
         };
         if self.keepalive {
             edge.owe_keepalive();
@@ -97,20 +147,7 @@ impl Relay {
         if self.options.copies {
             edge.never_splice();
         }
-        Ok(Stream::from_edge(Arc::new(edge)))
-    }
-}
-
-/// Tells the upstream who the client is. It is the first thing on the connection, so it fits into the kernel's buffer.
-fn introduce(upstream: std::os::fd::BorrowedFd<'_>, client: &Stream, version: Version) -> Result<()> {
-    let peer = client.session().peer().clone();
-    let local = client.local().unwrap_or_else(|| peer.clone());
-    let failed = |problem: String| Error::new("send PROXY header", Kind::Proxy, problem);
-    let header = Header::for_session(&peer, &local).encode(version).map_err(|invalid| failed(invalid.to_string()))?;
-    match rustix::net::send(upstream, &header, SendFlags::NOSIGNAL) {
-        Ok(sent) if sent == header.len() => Ok(()),
-        Ok(_) => Err(failed("the kernel did not take it whole".into())),
-        Err(errno) => Err(Error::io("send PROXY header", errno.into())),
+        Stream::from_edge(Arc::new(edge))
     }
 }
 
@@ -167,13 +204,14 @@ impl Drop for Short<'_> {
 pub(crate) async fn reach_any(
     upstreams: &Upstreams,
     options: &ConnectOptions,
+    preface: &[u8],
     observers: &Observers,
-) -> Result<(Registered, InUse)> {
+) -> Result<(Opened, InUse)> {
     let mut candidates = upstreams.candidates();
     let mut failures = Vec::new();
     while let Some(index) = candidates.next(Instant::now()) {
         let address = || upstreams.addr(index).clone();
-        match reach(upstreams.target(index), options).await {
+        match open(upstreams.target(index), options, preface).await {
             Ok(reached) => {
                 let (in_use, change) = upstreams.connected(index);
                 if change == Change::Up {
@@ -206,7 +244,10 @@ fn none_answered(mut failures: Vec<Error>) -> Error {
     let short = kinds().find(|kind| *kind == Kind::Exhausted);
     let kind = short.or_else(|| kinds().find(|kind| *kind != Kind::TimedOut)).unwrap_or(Kind::TimedOut);
     let list: Vec<String> = failures.iter().map(Error::to_string).collect();
-    Error::new("connect", kind, format!("no upstream answered ({})", list.join("; "))).with_attempts(failures)
+    let may_pass = failures.iter().any(Error::may_pass);
+    let error =
+        Error::new("connect", kind, format!("no upstream answered ({})", list.join("; "))).with_attempts(failures);
+    if may_pass { error.that_may_pass() } else { error }
 }
 
 #[cfg(test)]
@@ -251,7 +292,8 @@ mod tests {
         let upstreams = Upstreams::new(vec![first.clone(), second.clone()], Balance::First);
         let (options, (bus, observers)) = (ConnectOptions::default(), watched());
         for _ in 0..3 {
-            let (reached, _in_use) = reach_any(&upstreams, &options, &observers).await.expect("the second answers");
+            let (reached, _in_use) =
+                reach_any(&upstreams, &options, &[], &observers).await.expect("the second answers");
             assert_eq!(reached.peer, second);
         }
         assert_eq!(upstreams.states()[0].failures, 1, "it rests and is not asked again");
@@ -264,7 +306,7 @@ mod tests {
         let _listens = down.listen(1).expect("listens");
         tokio::time::pause();
         tokio::time::advance(REST_MIN).await;
-        let (reached, _in_use) = reach_any(&upstreams, &options, &observers).await.expect("both answer");
+        let (reached, _in_use) = reach_any(&upstreams, &options, &[], &observers).await.expect("both answer");
         assert_eq!(reached.peer, first);
         assert!(matches!(bus.try_next(), Some((_, Event::Upstream { turn: Turn::Up, .. }))));
     }
@@ -274,10 +316,10 @@ mod tests {
         let ((_one, first), (_other, second)) = (refusing(), refusing());
         let upstreams = Upstreams::new(vec![first.clone(), second], Balance::First);
         let (options, observers) = (ConnectOptions::default(), Observers::none());
-        let error = reach_any(&upstreams, &options, &observers).await.expect_err("nobody listens");
+        let error = reach_any(&upstreams, &options, &[], &observers).await.expect_err("nobody listens");
         assert_eq!((error.kind(), error.attempts().len()), (Kind::Refused, 2), "{error}");
         let alone = Upstreams::new(vec![first.clone()], Balance::First);
-        let error = reach_any(&alone, &options, &observers).await.expect_err("nobody listens");
+        let error = reach_any(&alone, &options, &[], &observers).await.expect_err("nobody listens");
         assert_eq!(error.to_string(), format!("connect {first}: connection refused"));
     }
 
@@ -307,6 +349,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_session_that_is_connected_holds_nothing_of_what_connecting_needs() {
+        let upstreams = Upstreams::new(vec![Addr::default_address()], Balance::First);
+        let relay = Relay::new(upstreams, RelayOptions::default(), Faults::none());
+        let (_client, stream) = Stream::pair();
+        let session = stream.session().clone();
+        let talk = relay.handle(session, stream);
+        assert!(size_of_val(&talk) <= 160, "{} bytes in each idle session", size_of_val(&talk));
+    }
+
+    #[tokio::test]
     async fn an_upstream_whose_queue_is_full_costs_the_connect_timeout_and_no_descriptor() {
         // A queue of one that nobody serves: the kernel completes two handshakes and then drops what comes.
         let (full, addr) = refusing();
@@ -317,7 +369,7 @@ mod tests {
         let timeout = Some(Duration::from_millis(50));
         let options = ConnectOptions { timeout, ..ConnectOptions::default() };
         let begun = Instant::now();
-        let error = reach_any(&upstreams, &options, &Observers::none()).await.expect_err("nobody answers");
+        let error = reach_any(&upstreams, &options, &[], &Observers::none()).await.expect_err("nobody answers");
         assert!(error.is_timed_out(), "{error}");
         assert!(begun.elapsed() >= Duration::from_millis(50));
         let mut counted = Vec::new();

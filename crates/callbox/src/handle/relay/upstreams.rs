@@ -5,15 +5,17 @@
 
 mod balance;
 mod candidates;
+mod failures;
 mod health;
 
 pub use balance::{Balance, Resolve};
 pub use candidates::Candidates;
+pub(super) use failures::Failures;
 pub use health::{REST_MAX, REST_MIN};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -31,18 +33,9 @@ pub struct Upstreams {
     balance: Balance,
     /// Counts the sessions, so that each begins one further than the last.
     turn: AtomicUsize,
-    /// Attempts that failed, by the place of their reason in [`REASONS`].
-    failures: [AtomicU64; REASONS.len()],
+    /// Attempts that failed.
+    failures: Failures,
 }
-
-/// The counters of failed attempts to connect; the last is for whatever is none of the others.
-const REASONS: [(&str, Option<Kind>); 5] = [
-    ("upstream_refused", Some(Kind::Refused)),
-    ("upstream_timeout", Some(Kind::TimedOut)),
-    ("upstream_unreachable", Some(Kind::Unreachable)),
-    ("upstream_not_found", Some(Kind::NotFound)),
-    ("upstream_failed", None),
-];
 
 #[derive(Debug)]
 struct Upstream {
@@ -101,7 +94,7 @@ impl Upstreams {
             sessions: Arc::new(()),
         };
         let list = addrs.into_iter().map(upstream).collect();
-        Upstreams { list, balance, turn: AtomicUsize::new(0), failures: Default::default() }
+        Upstreams { list, balance, turn: AtomicUsize::new(0), failures: Failures::default() }
     }
 
     /// Looks all names up now, so that no session has to; addresses in numbers and paths are not looked up.
@@ -150,19 +143,13 @@ impl Upstreams {
 
     /// Notes that connecting to an upstream failed: it rests, each time twice as long, while the others serve.
     pub fn failed(&self, index: usize, reason: Kind, now: Instant) -> Change {
-        let place = REASONS.iter().position(|(_, kind)| kind.is_none_or(|kind| kind == reason));
-        self.failures[place.unwrap_or(REASONS.len() - 1)].fetch_add(1, Relaxed);
+        self.failures.note(reason);
         self.list[index].health.failed(now)
     }
 
     /// Gives `count` how many attempts failed, by reason; those that never happened are left out.
     pub fn counters(&self, count: &mut dyn FnMut(&'static str, u64)) {
-        for ((name, _), failures) in REASONS.iter().zip(&self.failures) {
-            match failures.load(Relaxed) {
-                0 => {}
-                failures => count(name, failures),
-            }
-        }
+        self.failures.counters(count);
     }
 
     /// Notes that a session is connected to an upstream, which then is healthy.

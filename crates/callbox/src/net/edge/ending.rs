@@ -125,4 +125,17 @@ impl Edge {
             self.session.observers().emit(|| Event::Closed(report));
         }
     }
+
+    /// Says that a direction has reached its end of stream.
+    pub(super) fn emit_end(&self, direction: Direction) {
+        if self.lent {
+            return;
+        }
+        if self.tapped {
+            self.session.show_end(direction);
+        }
+        if self.session.observers().wants_talk() {
+            self.session.observers().emit(|| Event::End { session: self.session.id(), direction });
+        }
+    }
 }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::fault::{After, Ending, Fault, FaultKind};
 use super::outbox::{Item, Outbox};
+use super::rate::SessionRate;
 use crate::frame::Framing;
 use crate::rng::Rng;
 
@@ -132,6 +133,11 @@ pub(super) fn make(fault: &Fault, given: Given<'_>) -> Option<Box<dyn Stage>> {
             return None;
         }
     })
+}
+
+/// Makes the stage of a rate.
+pub(super) fn limit(rate: &SessionRate) -> Box<dyn Stage> {
+    Box::new(throttle::Throttle::of(rate))
 }
 
 /// Returns the part of `range` that lies in the `len` bytes from `offset` on, counted from there.

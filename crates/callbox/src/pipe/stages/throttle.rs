@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::{Stage, time_for};
 use crate::pipe::gate::later;
 use crate::pipe::outbox::{Item, Outbox};
+use crate::pipe::rate::SessionRate;
 
 /// A debt shorter than this is not waited for: timers are no finer, and it is paid with the next bytes.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
@@ -24,6 +25,8 @@ pub(super) struct Throttle {
     paid: Option<Instant>,
     queue: VecDeque<Entry>,
     held: usize,
+    /// Told once that it holds bytes.
+    tells: Option<SessionRate>,
 }
 
 struct Entry {
@@ -34,7 +37,12 @@ struct Entry {
 
 impl Throttle {
     pub(super) fn new(rate: u64) -> Throttle {
-        Throttle { rate, paid: None, queue: VecDeque::new(), held: 0 }
+        Throttle { rate, paid: None, queue: VecDeque::new(), held: 0, tells: None }
+    }
+
+    /// Makes the one of a limit.
+    pub(super) fn of(rate: &SessionRate) -> Throttle {
+        Throttle { tells: Some(rate.clone()), ..Throttle::new(rate.per_second()) }
     }
 
     fn take(&mut self, item: Item, costs: bool, out: &mut Outbox<'_>) {
@@ -42,6 +50,11 @@ impl Throttle {
         self.queue.push_back(Entry { came: out.at, item, costs });
         while self.due().is_some_and(|due| due <= out.at) {
             self.fire(out);
+        }
+        if self.held > 0
+            && let Some(rate) = self.tells.take()
+        {
+            rate.slow();
         }
     }
 

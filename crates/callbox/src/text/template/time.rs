@@ -7,7 +7,7 @@ const DAY_SECONDS: i128 = 86_400;
 /// Returns a time in UTC with microseconds, rounded down: `2026-01-02T03:04:05.678901Z`.
 ///
 /// Years before 0 and after 9999, which RFC 3339 does not have, get a sign or more digits.
-pub(super) fn rfc3339(time: SystemTime) -> String {
+pub fn rfc3339(time: SystemTime) -> String {
     let micros = match time.duration_since(UNIX_EPOCH) {
         Ok(after) => i128::try_from(after.as_nanos()).unwrap_or(i128::MAX).div_euclid(1000),
         Err(before) => (-i128::try_from(before.duration().as_nanos()).unwrap_or(i128::MAX)).div_euclid(1000),

@@ -6,10 +6,13 @@ use std::sync::{Mutex, PoisonError};
 
 use callbox::bridge::{COPY_BYTES, Passage, bridge};
 use callbox::direction::{Direction, Role};
-use callbox::server::Running;
+use callbox::net::connect::ConnectOptions;
+use callbox::net::tls::ServerTls;
+use callbox::server::{Running, ServerOptions};
 use callbox::{Addr, Client, Server, Session, Stream};
 use tokio::sync::oneshot;
 
+use crate::certificates;
 use crate::ends::{Ends, within};
 
 /// What a stream is.
@@ -18,6 +21,20 @@ pub(crate) enum Kind {
     Tcp,
     Unix,
     Memory,
+    /// TLS 1.3 on TCP.
+    Tls,
+}
+
+impl Kind {
+    /// What a server needs to speak it.
+    pub(crate) fn server_tls(self) -> Option<ServerTls> {
+        (self == Kind::Tls).then(certificates::server)
+    }
+
+    /// What a client needs to speak it.
+    pub(crate) fn client_options(self) -> ConnectOptions {
+        ConnectOptions { tls: (self == Kind::Tls).then(certificates::client), ..ConnectOptions::default() }
+    }
 }
 
 /// A client and a server who talk through a bridge.
@@ -44,6 +61,7 @@ impl Bridged {
             Kind::Tcp => Ends::tcp().await,
             Kind::Unix => Ends::unix().await,
             Kind::Memory => Ends::memory().await,
+            Kind::Tls => Ends::tls().await,
         };
         let far_session = far.session().clone();
         let (known, knowing) = oneshot::channel();
@@ -63,7 +81,8 @@ impl Bridged {
                 (client, None)
             }
             socket => {
-                let server = Server::bind(address(socket)).await.expect("binds");
+                let options = ServerOptions { tls: socket.server_tls(), ..ServerOptions::default() };
+                let server = Server::bind_with(address(socket), options, Default::default()).await.expect("binds");
                 let addr = server.local_addrs()[0].clone();
                 let carry = Mutex::new(Some(carry));
                 let accepting = server.spawn(move |_session, stream: Stream| {
@@ -74,7 +93,15 @@ impl Bridged {
                         Ok(())
                     }
                 });
-                (Client::new(addr).expect("good").connect().await.expect("connects"), Some(accepting))
+                (
+                    Client::new(addr)
+                        .expect("good")
+                        .with_options(socket.client_options())
+                        .connect()
+                        .await
+                        .expect("connects"),
+                    Some(accepting),
+                )
             }
         };
         let near = within("the bridge", knowing).await.expect("no panic");

@@ -23,7 +23,7 @@ const FULL: Duration = Duration::from_millis(200);
 fn faults(spec: &str) -> Faults {
     let clipped =
         Clipped { id: 1, name: spec.into(), fault: spec.parse().unwrap_or_else(|invalid| panic!("{invalid}")) };
-    Faults::new(Plan { seed: 1, framing: Framing::none(), faults: vec![clipped] })
+    Faults::new(Plan { seed: 1, framing: Framing::none(), faults: vec![clipped], rate: None })
 }
 
 async fn relay(options: ServerOptions, upstream: SocketAddr, spec: &str) -> (Running, SocketAddr) {

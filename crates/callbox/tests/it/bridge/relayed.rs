@@ -56,8 +56,9 @@ async fn relayed(looks: Looks) -> Relayed {
 }
 
 async fn relayed_between(looks: Looks, near: Sort, far: Sort) -> Relayed {
-    let (listen, far) = (address(near), address(far));
-    let upstream = Server::bind(far).await.expect("binds");
+    let upstream_options = ServerOptions { tls: far.server_tls(), ..ServerOptions::default() };
+    let upstream = Server::bind_with(address(far), upstream_options, Observers::none()).await.expect("binds");
+    let (sort, connect) = (near, far.client_options());
     let addr = upstream.local_addrs()[0].clone();
     let accepted = Arc::new(Mutex::new(None));
     let accepting = accepted.clone();
@@ -72,14 +73,19 @@ async fn relayed_between(looks: Looks, near: Sort, far: Sort) -> Relayed {
     if let Some([at_client, at_server]) = &taps {
         (near, far) = (near.with_tap(at_client.clone()), far.with_tap(at_server.clone()));
     }
-    let options = RelayOptions { far, ..RelayOptions::default() };
+    let options = RelayOptions { far, connect, ..RelayOptions::default() };
     let relay = Relay::new(Upstreams::new(vec![addr], Balance::First), options, Faults::none());
-    let options =
-        ServerOptions { half_close_timeout: Some(HALF_CLOSE), idle_timeout: None, ..ServerOptions::default() };
-    let server = Server::bind_with(listen, options, near).await.expect("binds");
+    let options = ServerOptions {
+        half_close_timeout: Some(HALF_CLOSE),
+        idle_timeout: None,
+        tls: sort.server_tls(),
+        ..ServerOptions::default()
+    };
+    let server = Server::bind_with(address(sort), options, near).await.expect("binds");
     let addr = server.local_addrs()[0].clone();
     let running = server.spawn(relay);
-    let client = Client::new(addr).expect("good").connect().await.expect("connects");
+    let client = Client::new(addr).expect("good").with_options(sort.client_options());
+    let client = client.connect().await.expect("connects");
     let mut server = None;
     until("the upstream is reached", || {
         server = accepted.lock().expect("no panic").take();
@@ -167,6 +173,18 @@ async fn unix_sockets_on_either_side_make_no_difference() {
     }
 }
 
+#[tokio::test]
+async fn tls_on_either_side_makes_no_difference() {
+    for (near, far) in [(Sort::Tls, Sort::Tls), (Sort::Tcp, Sort::Tls), (Sort::Tls, Sort::Tcp)] {
+        for first in [Role::Client, Role::Server] {
+            for looks in [Looks::Nobody, Looks::Taps] {
+                ends_by_an_end_of_stream(relayed_between(looks, near, far).await, first).await;
+                resets_after_bytes(relayed_between(looks, near, far).await, first).await;
+            }
+        }
+    }
+}
+
 async fn ends_by_an_end_of_stream(mut relayed: Relayed, first: Role) {
     let (mut one, mut other) = relayed.ends(first);
     let late = pattern(MUCH);
@@ -197,7 +215,10 @@ fn reset_by(side: Role) -> Termination {
 }
 
 async fn a_reset_names_the_ending_and_comes_after_the_bytes(first: Role, looks: Looks) {
-    let mut relayed = relayed(looks).await;
+    resets_after_bytes(relayed(looks).await, first).await;
+}
+
+async fn resets_after_bytes(mut relayed: Relayed, first: Role) {
     let (mut one, mut other) = relayed.ends(first);
     let sent = pattern(MUCH + 1);
     let sending = async {

@@ -15,8 +15,9 @@ use crate::addr::Addr;
 use crate::direction::Role;
 use crate::error::Error;
 use crate::event::Mirrored;
-use crate::net::connect::{ConnectOptions, Registered, Target, reach};
+use crate::net::connect::{ConnectOptions, Target};
 use crate::net::edge::Edge;
+use crate::net::open::{Opened, open};
 use crate::net::stream::{Stream, TURN_BYTES};
 use crate::observers::Observers;
 use crate::report::SessionId;
@@ -38,7 +39,7 @@ pub(super) async fn run(addr: &Addr, options: &ConnectOptions, feed: &Arc<Feed>)
     };
     let mut out = BytesMut::new();
     let mut compare = Compare::new();
-    let mut connecting = pin!(reach(target, options));
+    let mut connecting = pin!(open(target, options, &[]));
     let reached = poll_fn(|cx| {
         // Whoever waits here for long has an overflowing queue.
         match feed.take(cx, 0) {
@@ -53,13 +54,13 @@ pub(super) async fn run(addr: &Addr, options: &ConnectOptions, feed: &Arc<Feed>)
         let failed = |error| Mirrored::Unreachable { error: Arc::new(error) };
         connecting.as_mut().poll(cx).map_err(failed)
     });
-    let Registered { socket, peer, .. } = match reached.await {
+    let Opened { io, peer, .. } = match reached.await {
         Ok(reached) => reached,
         Err(outcome) => return outcome,
     };
     // Its number is of no use: nobody watches.
     let session = Session::new(SessionId(0), Role::Client, peer, Observers::none());
-    let stream = Stream::from_edge(Arc::new(Edge::registered(socket, session)));
+    let stream = Stream::from_edge(Arc::new(Edge::new(io, session)));
     let feed = feed.clone();
     let mut copying = Copying { stream, feed, out, compare, sending: Sending::Open, written: 0, patience: None };
     let outcome = poll_fn(|cx| copying.poll(cx)).await;

@@ -173,7 +173,7 @@ async fn numbers_are_never_looked_up_and_names_are_when_asked() {
     let resolved = |upstreams: &Upstreams| -> Vec<usize> {
         let known = |index| match upstreams.target(index) {
             Target::Resolved { addrs, .. } => addrs.len(),
-            Target::Named(_) => 0,
+            Target::Named(_) | Target::Asked { .. } => 0,
         };
         (0..upstreams.count()).map(known).collect()
     };

@@ -1,0 +1,43 @@
+//! What an edge does only where TLS is spoken.
+
+use std::io;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::{Edge, broken};
+use crate::event::Event;
+use crate::net::io::Io;
+
+impl Edge {
+    /// Says what was agreed on, where TLS is spoken and somebody wants to know.
+    pub(crate) fn announce_tls(&self) {
+        if let Io::Tls(tls) = &self.io
+            && self.session.observers().wants_talk()
+        {
+            let (session, role, facts) = (self.session.id(), self.role, tls.facts().clone());
+            self.session.observers().emit(|| Event::Tls { session, role, facts });
+        }
+    }
+
+    /// Sends the last word of a TLS stream that is about to be closed, where none was sent.
+    pub(super) fn say_farewell(&self) {
+        if let Io::Tls(tls) = &self.io
+            && !self.write_ended.load(Relaxed)
+            && !self.aborted.load(Relaxed)
+            && self.broken.load(Relaxed) == 0
+        {
+            tls.farewell(|gone| self.observe(self.role.outbound(), gone));
+        }
+    }
+
+    /// Notes that nobody wants what still comes.
+    pub(crate) fn begin_parting(&self) {
+        self.parting.store(true, Relaxed);
+    }
+
+    /// Tells whether an end without TLS's own word is as good as one with it: many answer our `close_notify` by closing, and
+    /// what might be missing nobody wants any more.
+    #[cold]
+    pub(super) fn needs_no_word(&self, error: &io::Error) -> bool {
+        self.parting.load(Relaxed) && broken::code(error) == broken::TRUNCATED
+    }
+}

@@ -1,0 +1,4 @@
+//! The body of `ranges` under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| callbox_fuzz::run("ranges", data));
