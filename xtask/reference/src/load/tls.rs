@@ -1,8 +1,8 @@
 //! Loads over TLS: handshakes over and over, and streams as fast as they go. Threads that block: one server core is what is
 //! measured, and the client only has to keep it busy.
 //!
-//! Every handshake is a full one with the same suite, group and, on the server's side, key: TLS 1.3, AES-128-GCM, X25519. The
-//! client verifies nothing, for its work is not what is measured.
+//! Every handshake is a full one with the same suite, group and, on the server's side, key: TLS 1.3, AES-128-GCM, X25519 (or
+//! P-256, for servers that know no other). The client verifies nothing, for its work is not what is measured.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddrV4, TcpListener, TcpStream};
@@ -222,7 +222,7 @@ fn accept(listener: &TcpListener, state: &Arc<State>) {
 fn config() -> io::Result<Arc<ClientConfig>> {
     let provider = CryptoProvider {
         cipher_suites: vec![ring::cipher_suite::TLS13_AES_128_GCM_SHA256],
-        kx_groups: vec![ring::kx_group::X25519],
+        kx_groups: vec![ring::kx_group::X25519, ring::kx_group::SECP256R1],
         ..ring::default_provider()
     };
     let builder = ClientConfig::builder_with_provider(Arc::new(provider));
