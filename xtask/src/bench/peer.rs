@@ -106,8 +106,9 @@ impl Peer {
     }
 }
 
-/// Writes what stands in braces as a person would.
+/// Writes what stands in braces as a person would, and files of the run without their folder.
 fn in_capitals(text: &str) -> String {
+    let text = &text.replace(&format!("{}/bench/", workspace::target().display()), "");
     let names = [
         ("{port}", "PORT"),
         ("{ready}", "FILE"),
