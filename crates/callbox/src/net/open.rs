@@ -3,9 +3,11 @@
 //! In this order: TCP, the proxies in between, our own preface (a header of the PROXY protocol), a protocol's own request for
 //! TLS, TLS.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::net::SendFlags;
+use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
 use crate::addr::Addr;
@@ -47,38 +49,48 @@ impl Opened {
 ///
 /// Dropping the future abandons the connection.
 pub(crate) async fn open(target: Target<'_>, options: &ConnectOptions, preface: &[u8]) -> Result<Opened> {
+    // All but the common way is boxed, so that this stays small: a relay has one for each client that it connects for.
+    if !preface.is_empty() || options.starttls.is_some() || options.tls.is_some() || options.goes_through(target.addr())
+    {
+        return Box::pin(prepare(target, options, preface)).await;
+    }
+    let Registered { socket, peer, phases } = reach(target, options).await?;
+    Ok(Opened { io: Io::Socket(socket), peer, phases, through: None })
+}
+
+/// Opens a connection on which something has to be said first.
+async fn prepare(target: Target<'_>, options: &ConnectOptions, preface: &[u8]) -> Result<Opened> {
     let begun = Instant::now();
     let through = options.way(target.addr()).map(String::into_boxed_str);
-    let reached = if through.is_some() {
-        // Boxed, so that the common way stays small.
-        Box::pin(reach_through(target, options)).await?
-    } else {
-        reach(target, options).await?
+    let reached = match through {
+        Some(_) => reach_through(target, options).await?,
+        None => reach(target, options).await?,
     };
     let Registered { socket, peer, mut phases } = reached;
-    if !preface.is_empty() {
-        let failed = |error: Error| error.at(&peer);
-        // The first thing on the connection, so it fits into the kernel's buffer.
-        match rustix::net::send(&socket, preface, SendFlags::NOSIGNAL) {
-            Ok(sent) if sent == preface.len() => {}
-            Ok(_) => {
-                let problem = "the kernel did not take it whole";
-                return Err(failed(Error::new("send PROXY header", Kind::Proxy, problem)));
-            }
-            Err(errno) => return Err(failed(Error::io("send PROXY header", errno.into()))),
-        }
-    }
+    introduce(&socket, preface).map_err(|error| error.at(&peer))?;
     let deadline = options.timeout.map(|timeout| begun + timeout);
     if let Some(protocol) = options.starttls {
-        Box::pin(starttls::ask(protocol, &socket, target.addr(), deadline)).await?;
+        starttls::ask(protocol, &socket, target.addr(), deadline).await?;
     }
     let Some(tls) = &options.tls else {
         return Ok(Opened { io: Io::Socket(socket), peer, phases, through });
     };
     let shaking = Instant::now();
-    let tls = Box::pin(tls.connect(socket, target.addr(), deadline)).await?;
+    let tls = tls.connect(socket, target.addr(), deadline).await?;
     phases.tls = shaking.elapsed();
     Ok(Opened { io: Io::Tls(Box::new(tls)), peer, phases, through })
+}
+
+/// Sends the preface. It is the first thing on the connection, so it fits into the kernel's buffer.
+fn introduce(socket: &AsyncFd<OwnedFd>, preface: &[u8]) -> Result<()> {
+    if preface.is_empty() {
+        return Ok(());
+    }
+    match rustix::net::send(socket, preface, SendFlags::NOSIGNAL) {
+        Ok(sent) if sent == preface.len() => Ok(()),
+        Ok(_) => Err(Error::new("send PROXY header", Kind::Proxy, "the kernel did not take it whole")),
+        Err(errno) => Err(Error::io("send PROXY header", errno.into())),
+    }
 }
 
 impl std::fmt::Debug for Opened {

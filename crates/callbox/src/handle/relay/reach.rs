@@ -66,16 +66,9 @@ impl Relay {
     ) -> Result<(Opened, Option<InUse>)> {
         let mut attempts = Attempts::new(self.options.retry);
         let mut short = Short::new(self);
-        let options = &self.options.connect;
         loop {
-            let reached = match toward {
-                Toward::Upstreams(upstreams) => {
-                    let reached = reach_any(upstreams, options, preface, session.observers()).await;
-                    reached.map(|(opened, in_use)| (opened, Some(in_use)))
-                }
-                Toward::Asked(proxy, addr) => proxy.connect(addr, options, preface).await.map(|opened| (opened, None)),
-            };
-            let error = match reached {
+            // Matched at once: what is bound before another wait is part of what each client that waits holds.
+            let error = match self.attempt(toward, session, preface).await {
                 Ok(reached) => return Ok(reached),
                 Err(error) => error,
             };
@@ -98,6 +91,19 @@ impl Relay {
             let (number, error) = (Some(session.id()), Arc::new(error));
             session.observers().emit(|| Event::Retrying { session: number, error, pause });
             sleep(pause).await;
+        }
+    }
+
+    async fn attempt(&self, toward: Toward<'_>, session: &Session, preface: &[u8]) -> Result<(Opened, Option<InUse>)> {
+        let options = &self.options.connect;
+        match toward {
+            Toward::Upstreams(upstreams) => {
+                let reached = reach_any(upstreams, options, preface, session.observers()).await;
+                reached.map(|(opened, in_use)| (opened, Some(in_use)))
+            }
+            Toward::Asked(proxy, addr) => {
+                Box::pin(proxy.connect(addr, options, preface)).await.map(|opened| (opened, None))
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::{Edge, our_close};
+use super::{Edge, REPORTED, our_close};
 use crate::direction::{Direction, Role};
 use crate::event::Event;
 use crate::net::sys;
@@ -106,7 +106,7 @@ impl Edge {
 
     /// Says that the session is over, once. The socket is still open, so that the kernel can still be asked.
     pub(crate) fn finish(&self) {
-        if self.lent {
+        if self.is_lent() {
             return;
         }
         if self.tapped {
@@ -114,7 +114,7 @@ impl Edge {
                 .into_iter()
                 .for_each(|direction| self.session.show_rest(direction));
         }
-        if self.reported.swap(true, Relaxed) {
+        if self.late.fetch_or(REPORTED, Relaxed) & REPORTED != 0 {
             return;
         }
         if self.tapped {
@@ -128,7 +128,7 @@ impl Edge {
 
     /// Says that a direction has reached its end of stream.
     pub(super) fn emit_end(&self, direction: Direction) {
-        if self.lent {
+        if self.is_lent() {
             return;
         }
         if self.tapped {

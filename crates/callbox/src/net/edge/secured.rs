@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{Edge, broken};
+use super::{Edge, PARTING, broken};
 use crate::event::Event;
 use crate::net::io::Io;
 
@@ -31,13 +31,13 @@ impl Edge {
 
     /// Notes that nobody wants what still comes.
     pub(crate) fn begin_parting(&self) {
-        self.parting.store(true, Relaxed);
+        self.late.fetch_or(PARTING, Relaxed);
     }
 
     /// Tells whether an end without TLS's own word is as good as one with it: many answer our `close_notify` by closing, and
     /// what might be missing nobody wants any more.
     #[cold]
     pub(super) fn needs_no_word(&self, error: &io::Error) -> bool {
-        self.parting.load(Relaxed) && broken::code(error) == broken::TRUNCATED
+        self.late.load(Relaxed) & PARTING != 0 && broken::code(error) == broken::TRUNCATED
     }
 }

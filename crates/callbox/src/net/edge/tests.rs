@@ -53,3 +53,8 @@ async fn a_reset_is_found_once_where_nobody_reads() {
     assert!(edge.finds_reset() && edge.is_lost());
     assert!(!edge.finds_reset(), "it is no news any more");
 }
+
+#[test]
+fn two_of_them_fit_into_an_idle_session() {
+    assert!(size_of::<Edge>() <= 88, "{} bytes", size_of::<Edge>());
+}
