@@ -66,11 +66,19 @@ impl Relay {
     ) -> Result<(Opened, Option<InUse>)> {
         let mut attempts = Attempts::new(self.options.retry);
         let mut short = Short::new(self);
+        let options = &self.options.connect;
         loop {
             // Matched at once: what is bound before another wait is part of what each client that waits holds.
-            let error = match self.attempt(toward, session, preface).await {
-                Ok(reached) => return Ok(reached),
-                Err(error) => error,
+            let error = match toward {
+                Toward::Upstreams(upstreams) => match reach_any(upstreams, options, preface, session.observers()).await
+                {
+                    Ok((opened, in_use)) => return Ok((opened, Some(in_use))),
+                    Err(error) => error,
+                },
+                Toward::Asked(proxy, addr) => match Box::pin(proxy.connect(addr, options, preface)).await {
+                    Ok(opened) => return Ok((opened, None)),
+                    Err(error) => error,
+                },
             };
             let pause = match error.kind() {
                 Kind::Exhausted => {
@@ -91,19 +99,6 @@ impl Relay {
             let (number, error) = (Some(session.id()), Arc::new(error));
             session.observers().emit(|| Event::Retrying { session: number, error, pause });
             sleep(pause).await;
-        }
-    }
-
-    async fn attempt(&self, toward: Toward<'_>, session: &Session, preface: &[u8]) -> Result<(Opened, Option<InUse>)> {
-        let options = &self.options.connect;
-        match toward {
-            Toward::Upstreams(upstreams) => {
-                let reached = reach_any(upstreams, options, preface, session.observers()).await;
-                reached.map(|(opened, in_use)| (opened, Some(in_use)))
-            }
-            Toward::Asked(proxy, addr) => {
-                Box::pin(proxy.connect(addr, options, preface)).await.map(|opened| (opened, None))
-            }
         }
     }
 
