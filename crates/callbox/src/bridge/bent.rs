@@ -206,7 +206,7 @@ impl Lane {
         (session, half): (&Session, &mut Half),
         sink: &Edge,
     ) -> Poll<Result<(), End>> {
-        let (rest, ending) = match ready!(half.poll_over(cx, sink)) {
+        let (mut rest, ending) = match ready!(half.poll_over(cx, sink)) {
             Ok(held) => held,
             Err(end) => return Poll::Ready(Err(end)),
         };
@@ -216,6 +216,10 @@ impl Lane {
             passed = passed.saturating_sub(rest.as_ref().map_or(0, Bytes::len) as u64);
         }
         self.pipe.went_around(passed);
+        // What TLS has taken goes, so it comes before all faults.
+        if let Some(rest) = &mut rest {
+            self.pipe.push(now, rest.split_to(sink.is_sending().min(rest.len())));
+        }
         if let Some(plan) = self.news.take() {
             self.pipe.update(now, &plan);
         }

@@ -91,7 +91,7 @@ pub fn reaches(target: SocketAddr, bound: SocketAddr) -> bool {
             (false, false) => to == at,
             (true, false) => at.is_loopback(),
             (true, true) => true,
-            (false, true) => is_of_this_machine(to),
+            (false, true) => is_of_this_machine(to, target),
         }
 }
 
@@ -105,8 +105,11 @@ fn is_link_local(ip: IpAddr) -> bool {
 }
 
 /// Tells whether an address is one of this machine's: only those can be bound.
-fn is_of_this_machine(ip: IpAddr) -> bool {
-    ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
+fn is_of_this_machine(ip: IpAddr, mut target: SocketAddr) -> bool {
+    // With the scope that it has: without it a link-local one cannot be bound.
+    target.set_ip(ip);
+    target.set_port(0);
+    ip.is_loopback() || UdpSocket::bind(target).is_ok()
 }
 
 #[cfg(test)]
@@ -149,6 +152,28 @@ mod tests {
         for (target, bound) in other {
             assert!(!reaches(addr(target), addr(bound)), "{target} {bound}");
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn each_address_of_this_machine_is_one_also_a_link_local_one_with_its_scope() {
+        let mut known = 0;
+        for line in std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default().lines() {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let ip = u128::from_str_radix(fields[0], 16).expect("an address");
+            let scope = u32::from_str_radix(fields[1], 16).expect("an interface");
+            // Duplicate address detection is still under way, or has found one.
+            let flags = u32::from_str_radix(fields[4], 16).expect("flags");
+            if flags & 0x48 != 0 {
+                continue;
+            }
+            let ip = Ipv6Addr::from_bits(ip);
+            let scope = if ip.is_unicast_link_local() { scope } else { 0 };
+            let target = std::net::SocketAddrV6::new(ip, 80, 0, scope);
+            assert!(reaches(target.into(), addr("[::]:80")), "{target}");
+            known += 1;
+        }
+        println!("{known} addresses of IPv6");
     }
 
     #[test]

@@ -29,6 +29,14 @@ impl Edge {
         }
     }
 
+    /// Returns how many of the bytes that a write waits with go as they are, whatever becomes of the write.
+    pub(crate) fn is_sending(&self) -> usize {
+        match &self.io {
+            Io::Tls(tls) => tls.unclaimed(),
+            Io::Socket(_) | Io::Joined(_) => 0,
+        }
+    }
+
     /// Notes that nobody wants what still comes.
     pub(crate) fn begin_parting(&self) {
         self.late.fetch_or(PARTING, Relaxed);

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
 use rustls::Connection;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -176,6 +176,22 @@ impl Engine {
         }
     }
 
+    /// Takes what is unread and no content, as far as it is there: a server's tickets, which nobody may have asked for. Unread,
+    /// they would make the coming close a reset, and what was sent would be lost. Content is left, as without TLS.
+    fn take_contentless(&mut self, socket: &AsyncFd<OwnedFd>) {
+        let (mut piece, mut content) = ([0; NARROW_BYTES], [0; 1]);
+        for _ in 0..BARREN_BYTES / NARROW_BYTES {
+            let seen = match recv(socket.get_ref(), &mut piece, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+                Ok((seen, _)) if seen > 0 => seen,
+                _ => return,
+            };
+            if !matches!(self.understand(&piece[..seen], &mut content), Ok(0)) || self.failure.is_some() {
+                return;
+            }
+            let _ = recv(socket.get_ref(), &mut piece[..seen], RecvFlags::DONTWAIT);
+        }
+    }
+
     fn fail(&mut self, what: String) {
         self.end(Failure::Broken(what.into()));
     }
@@ -189,7 +205,16 @@ impl Engine {
 
     /// Sends records until there are none, or the kernel takes no more.
     pub(super) fn poll_flush(&mut self, socket: &AsyncFd<OwnedFd>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = self.flush(Outgoing { socket, cx: Some(cx) });
+        self.poll_flush_with(socket, cx, SendFlags::NOSIGNAL)
+    }
+
+    fn poll_flush_with(
+        &mut self,
+        socket: &AsyncFd<OwnedFd>,
+        cx: &mut Context<'_>,
+        flags: SendFlags,
+    ) -> Poll<io::Result<()>> {
+        let flushed = self.flush(Outgoing { socket, cx: Some(cx), flags });
         if flushed.is_pending() {
             self.writer = Some(cx.waker().clone());
         }
@@ -199,7 +224,7 @@ impl Engine {
     /// Sends what the kernel takes at once, without waiting for more room: an alert, or our last word. Who waits for room
     /// goes on waiting.
     pub(super) fn flush_now(&mut self, socket: &AsyncFd<OwnedFd>) {
-        let _ = self.flush(Outgoing { socket, cx: None });
+        let _ = self.flush(Outgoing { socket, cx: None, flags: SendFlags::NOSIGNAL });
     }
 
     fn flush(&mut self, mut outgoing: Outgoing<'_, '_>) -> Poll<io::Result<()>> {
@@ -233,7 +258,15 @@ struct Outgoing<'a, 'b> {
     socket: &'a AsyncFd<OwnedFd>,
     /// Who is woken when there is room again.
     cx: Option<&'a mut Context<'b>>,
+    flags: SendFlags,
 }
+
+/// How the last records are sent: in one segment with the FIN that follows at once. Who learns of our `close_notify` then has
+/// our FIN too, and does not answer with its own as if it were the first.
+#[cfg(target_os = "linux")]
+const BEFORE_FIN: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::MORE);
+#[cfg(not(target_os = "linux"))]
+const BEFORE_FIN: SendFlags = SendFlags::NOSIGNAL;
 
 impl Write for Outgoing<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -242,9 +275,10 @@ impl Write for Outgoing<'_, '_> {
 
     /// Says "would block" when there is no room, and has whoever waits woken later.
     fn write_vectored(&mut self, records: &[IoSlice<'_>]) -> io::Result<usize> {
+        let flags = self.flags;
         let send = |fd: &OwnedFd| {
             let mut nothing = SendAncillaryBuffer::default();
-            Ok(sendmsg(fd, records, &mut nothing, SendFlags::NOSIGNAL)?)
+            Ok(sendmsg(fd, records, &mut nothing, flags)?)
         };
         loop {
             let sent = match &mut self.cx {
@@ -391,6 +425,11 @@ impl Tls {
         }
     }
 
+    /// Returns how many bytes are on their way that no write has claimed yet.
+    pub(crate) fn unclaimed(&self) -> usize {
+        self.engine().accepted.len()
+    }
+
     /// Sends what is still on its way, and our `close_notify`; TCP's FIN is for the caller to send then.
     pub(crate) fn poll_close(&self, cx: &mut Context<'_>, mut abandoned: impl FnMut(&[u8])) -> Poll<io::Result<()>> {
         let engine = &mut *self.engine();
@@ -401,7 +440,7 @@ impl Tls {
             engine.closing = true;
             engine.connection.send_close_notify();
         }
-        ready!(engine.poll_flush(&self.socket, cx))?;
+        ready!(engine.poll_flush_with(&self.socket, cx, BEFORE_FIN))?;
         if !engine.accepted.is_empty() {
             abandoned(&std::mem::take(&mut engine.accepted));
         }
@@ -423,6 +462,8 @@ impl Tls {
             engine.closing = true;
             engine.connection.send_close_notify();
         }
+        engine.take_contentless(&self.socket);
+        // Not held back for the FIN: where something is unread the close is a reset, and takes with it what has not gone.
         engine.flush_now(&self.socket);
         if !engine.accepted.is_empty() && !engine.connection.wants_write() {
             abandoned(&std::mem::take(&mut engine.accepted));

@@ -4,17 +4,21 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use callbox::bus::{Bus, Interest};
 use callbox::direction::Direction;
 use callbox::event::Event;
+use callbox::handle::echo::Echo;
 use callbox::net::connect::ConnectOptions;
 use callbox::net::tls::{ClientTls, ClientTlsOptions, ServerTls, ServerTlsOptions, TlsVersion, Versions};
 use callbox::observers::Observers;
+use callbox::report::TimeWait;
 use callbox::server::ServerOptions;
 use callbox::termination::Termination;
-use callbox::{Addr, Client, Kind, Stream};
+use callbox::{Addr, Client, Kind, Server, Stream};
 use tokio::io::AsyncWrite;
+use tokio::time::Instant;
 
 use crate::certificates::{client, local, server, trusting};
 use crate::ends::{Ends, beside, pattern, read_to_end, serve, within};
@@ -299,4 +303,54 @@ async fn who_answers_our_close_notify_by_closing_has_truncated_nothing() {
     assert!(report.to_server_ended, "{report:?}");
     drop(stream);
     beside("the one in between is done", move || thread.join()).await.expect("no panic");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whose_end_comes_first_has_time_wait_as_without_tls() {
+    let bus = Bus::new(Interest { data: false, talk: true, lossless: true, frames: false });
+    let options = ServerOptions { tls: Some(server()), ..ServerOptions::default() };
+    let loopback = Addr::from(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let listening = Server::bind_with(loopback, options, Observers::on_bus(&bus)).await.expect("binds");
+    let addr = listening.local_addrs()[0].clone();
+    let running = listening.spawn(Echo);
+    for round in 0..100 {
+        let options = ConnectOptions { tls: Some(client()), ..ConnectOptions::default() };
+        let connecting = Client::new(addr.clone()).expect("good").with_options(options);
+        // Who is watched asks for the state before its FIN, and that takes time.
+        let watched = Bus::new(Interest { data: false, talk: true, lossless: false, frames: false });
+        let mut stream = connecting.with_observers(Observers::on_bus(&watched)).connect().await.expect("connects");
+        stream.write_all(b"hello").await.expect("writes");
+        // The end comes while the server is at work on that, sooner or later.
+        let written = Instant::now();
+        while written.elapsed() < Duration::from_micros(round) {
+            std::hint::spin_loop();
+        }
+        stream.shutdown().await.expect("ends");
+        assert_eq!(read_to_end(&mut stream).await.expect("an end of stream"), b"hello");
+        let report = loop {
+            if let Event::Closed(report) = within("the report", bus.next()).await.expect("open").1 {
+                break report;
+            }
+        };
+        assert_eq!(report.time_wait, Some(TimeWait::Theirs), "{round}");
+    }
+    drop(running);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_dropped_has_sent_all_though_nobody_took_the_tickets() {
+    const BYTES: usize = 100_000;
+    let Ends { mut client, mut server, running } = Ends::tls().await;
+    let whole = pattern(BYTES);
+    // As much as the kernels take while nobody reads.
+    let written = std::future::poll_fn(|cx| match Pin::new(&mut client).poll_write(cx, &whole) {
+        Poll::Ready(written) => Poll::Ready(written.expect("writes")),
+        Poll::Pending => Poll::Ready(0),
+    })
+    .await;
+    assert!(written > 0);
+    drop(client);
+    let received = read_to_end(&mut server).await.expect("an end of stream and no reset");
+    assert!(received == whole[..written], "{} of {written}", received.len());
+    drop(running);
 }

@@ -15,12 +15,12 @@ use callbox::observers::Observers;
 use callbox::pipe::plan::{Clipped, Faults, Plan};
 use callbox::server::{Running, ServerOptions};
 use callbox::termination::Termination;
-use callbox::{Addr, Client, Kind, Server};
+use callbox::{Addr, Client, Kind, Server, Stream};
 use std::sync::Arc;
 
 use super::endings::in_between;
 use crate::certificates::{client, server};
-use crate::ends::{beside, pattern, read_to_end, serve, within};
+use crate::ends::{beside, pattern, read_to_end, serve, until, within};
 
 async fn relay(upstream: SocketAddr, tls: ClientTls, faults: Faults) -> (Running, Addr, Arc<Bus>) {
     let bus = Bus::new(Interest { data: false, talk: true, lossless: true, frames: false });
@@ -133,4 +133,35 @@ async fn a_truncated_answer_is_passed_on_as_a_reset_behind_its_bytes() {
     assert_eq!((report.termination, report.to_client_bytes), (Termination::TlsTruncated, 5));
     drop((running, stream));
     beside("the one in between is done", move || thread.join()).await.expect("no panic");
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_as_a_fault_begins_goes_once() {
+    const BYTES: usize = 16 << 20;
+    let options = ServerOptions { tls: Some(server()), ..ServerOptions::default() };
+    let (_upstream, upstream) = serve(options, |_, mut stream: Stream| async move {
+        stream.write_all(&pattern(BYTES)).await?;
+        stream.shutdown().await
+    })
+    .await;
+    let faults = Faults::none();
+    let (running, addr, _bus) = relay(upstream, client(), faults.clone()).await;
+    let mut stream = connecting(&addr).connect().await.expect("connects");
+    // The client takes nothing, until nothing moves any more.
+    let (mut moved, mut quiet) = (0, 0);
+    until("the relay waits for the client", || {
+        let now = running.snapshot().report.to_client_bytes;
+        (moved, quiet) = (now, if now == moved && now > 0 { quiet + 1 } else { 0 });
+        quiet > 1000
+    })
+    .await;
+    let fault = "corrupt=100%,direction=to_client";
+    let clipped = Clipped { id: 1, name: "corrupt".into(), fault: fault.parse().expect("good") };
+    faults.change(|plan| plan.faults.push(clipped));
+    running.wake_all();
+    let received = read_to_end(&mut stream).await.expect("an end of stream");
+    let whole = pattern(BYTES);
+    let same = received.iter().zip(&whole).take_while(|(one, other)| one == other).count();
+    assert!((1..BYTES).contains(&same), "the fault began in between: {same}");
+    assert_eq!(received.len(), BYTES, "the fault began at {same}, and nothing comes twice");
 }
