@@ -205,7 +205,7 @@ fn through_proxy(cause: &str, proxy: &str) -> Option<String> {
         "answers in HTTP, not in SOCKS" => format!("that is an HTTP proxy: --proxy http://{place}"),
         "its answer is not HTTP" => format!("where it speaks SOCKS, write --proxy socks5h://{place}"),
         cause if cause.starts_with("connect ") => {
-            "the proxy was reached and answered; it is the proxy that does not get there".into()
+            "the proxy was reached and answered; it is the proxy that does not lead there".into()
         }
         _ => return None,
     };

@@ -24,7 +24,7 @@ pub struct OutputArgs {
     /// Say nothing but errors
     #[arg(short, long, global = true, help_heading = "Output")]
     pub quiet: bool,
-    /// Say more: how each session ended, how its frames arrived, what faults did; twice: the effective socket options too
+    /// Say more: how each session ended, how its frames arrived, what faults did, what TLS agreed on; twice: the effective socket options too
     #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Output")]
     pub verbose: u8,
     /// Use colour; NO_COLOR and CLICOLOR_FORCE are obeyed

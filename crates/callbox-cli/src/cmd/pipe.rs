@@ -67,10 +67,10 @@ pub struct PipeArgs {
     #[command(flatten)]
     pub console: ConsoleArgs,
     /// Write received bytes to a terminal as they are; the same as --show raw
-    #[arg(long, conflicts_with_all = ["escape", "show"], help_heading = "Output")]
+    #[arg(long, conflicts_with_all = ["escape", "show"], help_heading = "Frames and text")]
     pub raw: bool,
     /// Show received bytes as text that is safe for a terminal, wherever it goes; the same as --show text
-    #[arg(long, conflicts_with = "show", help_heading = "Output")]
+    #[arg(long, conflicts_with = "show", help_heading = "Frames and text")]
     pub escape: bool,
 }
 

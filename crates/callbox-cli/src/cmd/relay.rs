@@ -75,15 +75,6 @@ pub struct RelayArgs {
     /// After one direction has ended, end the session when nothing comes in the other for this long; 0 is never
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "60s", help_heading = "Limits")]
     pub half_close_timeout: Duration,
-    /// Whose bytes are shown: those of the client's socket, #1 > and #1 <, or those of the server's too, #1 >> and #1 << [default: client; both with faults]
-    #[arg(long, value_name = "WHICH", value_enum, help_heading = "Output")]
-    pub tap: Option<TapArg>,
-    /// For this long after bytes have moved, ask for more without sleeping: answers come sooner, for processor time; 0 is off
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "0", help_heading = "Socket")]
-    pub busy_poll: Duration,
-    /// Copy all bytes, also where the kernel could move them by itself (splice)
-    #[arg(long, help_heading = "Socket")]
-    pub no_splice: bool,
     #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]
@@ -98,6 +89,15 @@ pub struct RelayArgs {
     pub both: TlsArgs,
     #[command(flatten)]
     pub socket: SocketArgs,
+    /// For this long after bytes have moved, ask for more without sleeping: answers come sooner, for processor time; 0 is off
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "0", help_heading = "Socket")]
+    pub busy_poll: Duration,
+    /// Copy all bytes, also where the kernel could move them by itself (splice)
+    #[arg(long, help_heading = "Socket")]
+    pub no_splice: bool,
+    /// Whose bytes are shown: those of the client's socket, #1 > and #1 <, or those of the server's too, #1 >> and #1 << [default: client; both with faults]
+    #[arg(long, value_name = "WHICH", value_enum, help_heading = "Output")]
+    pub tap: Option<TapArg>,
 }
 
 /// Where a relay listens, and whom it lets in.

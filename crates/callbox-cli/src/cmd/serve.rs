@@ -35,11 +35,13 @@ use crate::tls::server::Serving;
 #[command(after_help = "Examples:
   callbox serve
   callbox serve :9000 --echo
+  callbox serve :8443 --tls --cert chain.pem --key key.pem
   callbox serve --exec tr a-z A-Z
 Signals:
   INT, TERM   stop accepting and wait for open sessions; a second one ends at once
   USR1, USR2  stop accepting for a while; accept again
-  HUP         read the files of --allow, --deny, --cert, --key and --client-ca again; without any, as TERM")]
+  HUP         read the files of --allow, --deny, --cert, --key and --client-ca again, or, without
+              any, as TERM")]
 pub struct ServeArgs {
     #[command(flatten)]
     pub address: AddressArgs,

@@ -71,7 +71,10 @@ pub fn ready(plan: &Plan<'_>) -> Result<Ready, Failure> {
         keylog: keylog.map(|keylog| keylog.log),
         handshake_timeout: both.handshake_timeout(),
     };
-    let tls = ClientTls::new(&options).map_err(unready)?;
+    let tls = ClientTls::new(&options).map_err(|error| match error.operation() {
+        "read server name" => Failure::usage(format!("--sni: {}", error.cause())),
+        _ => unready(error),
+    })?;
     let roots = tls.notice().map(str::to_owned);
     Ok(Ready { tls, expiry_warn: both.tls_expiry_warn, warnings, secrets, roots })
 }

@@ -33,7 +33,7 @@ pub fn open(asked: Option<&Option<PathBuf>>) -> Result<Option<Keylog>, Failure> 
         return Err(failure.hint("write --tls-keylog FILE"));
     };
     let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
-    let file = opened.map_err(|error| Failure::local(&format!("open {}", path.display()), &error))?;
+    let file = opened.map_err(|error| Failure::local(&format!("--tls-keylog: open {}", path.display()), &error))?;
     Ok(Some(Keylog { log: log(file, path.clone()), path }))
 }
 

@@ -8,6 +8,7 @@ use callbox_testkit::{Callbox, Outcome, Peer, Process, Scratch, Server, Signal, 
 use crate::cli::{callbox, served};
 use crate::control::steered;
 use crate::relay_line::relayed_to;
+use crate::tls_kit::kit;
 
 const ESTABLISHED: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
 
@@ -77,6 +78,29 @@ fn curl_gets_through_by_every_spelling_of_a_proxy() {
     guarded.drains();
     server.signal(Signal::TERM);
     server.ends();
+}
+
+#[test]
+fn curl_gets_through_to_a_site_of_tls_whose_certificate_it_verifies() {
+    requires!(tool("curl"));
+    let kit = kit!();
+    let answer = "HTTP/1.1 200 OK\\r\\nContent-Length: 8\\r\\nConnection: close\\r\\n\\r\\nthe body";
+    let (site, at) = kit.serves(&["--json", "--alpn", "http/1.1", "--reply", answer]);
+    let url = format!("https://localhost:{}/", at.port());
+    let (ca, other) = (kit.file("ca.pem"), kit.file("client.pem"));
+    for (leads, spelled) in [("socks5:", "socks5h"), ("socks5:", "socks4a"), ("http-connect:", "http")] {
+        let (relay, front) = proxy(leads, ["--json"]);
+        let through = format!("{spelled}://{front}");
+        curl(["-p", "-x", &through, "--cacert", &ca], &url).exited(0).wrote("the body");
+        // 60: not believed. The proxy has no say in that.
+        curl(["-p", "-x", &through, "--cacert", &other], &url).exited(60).wrote("");
+        let ledger = relay.drains().ledger();
+        assert_eq!(ledger.balances().summary()["sessions"], 2, "{spelled}");
+    }
+    let ledger = site.drains().ledger();
+    let agreed = ledger.named("tls");
+    assert_eq!(agreed.len(), 3, "{agreed:?}");
+    assert!(agreed.iter().all(|tls| tls["alpn"] == "http/1.1" && tls["server_name"] == "localhost"), "{agreed:?}");
 }
 
 #[test]

@@ -255,7 +255,11 @@ fn what_does_not_go_together_is_told_before_anything_is_opened() {
         (2, &["connect", ":1", "--tls", "--tls-min", "1.1"], "write 1.2 or 1.3"),
         (2, &["connect", ":1", "--tls", "--tls-min", "1.3", "--tls-max", "1.2"], "is newer than --tls-max 1.2"),
         (2, &["connect", ":1", "--tls", "--alpn", "h2,"], "1 to 255 bytes"),
-        (2, &["connect", ":1", "--tls", "--sni", "a b", "--ca", ca], "neither a DNS name nor an address"),
+        (
+            2,
+            &["connect", ":1", "--tls", "--sni", "a b", "--ca", ca],
+            "--sni: \"a b\" is neither a DNS name nor an address",
+        ),
         (6, &["connect", ":1", "--tls", "--ca", word(&absent)], "no such file or directory"),
         (2, &["connect", ":1", "--tls", "--ca", key], "BEGIN CERTIFICATE"),
         (2, &["serve", ":0", "--cert", cert], "--cert is given, and TLS is not asked for"),

@@ -26,8 +26,8 @@ impl Endpoint {
     ///
     /// As [`Addr::parse`].
     pub fn parse(text: &str) -> Result<Endpoint, Invalid> {
-        let (tls, text) = Endpoint::split(text);
-        Ok(Endpoint { addr: Addr::parse(text)?, tls })
+        let (tls, rest) = Endpoint::split(text);
+        Ok(Endpoint { addr: Addr::parse(rest).map_err(|invalid| whole(invalid, text, tls))?, tls })
     }
 
     /// Reads one that is written in two words: `tls://localhost 443`.
@@ -36,8 +36,9 @@ impl Endpoint {
     ///
     /// As [`Addr::from_words`].
     pub fn from_words(host: &str, port: &str) -> Result<Endpoint, Invalid> {
-        let (tls, host) = Endpoint::split(host);
-        Ok(Endpoint { addr: Addr::from_words(host, port)?, tls })
+        let (tls, rest) = Endpoint::split(host);
+        let addr = Addr::from_words(rest, port).map_err(|invalid| whole(invalid, &format!("{host} {port}"), tls))?;
+        Ok(Endpoint { addr, tls })
     }
 
     /// Takes `tls://` off the beginning; tells whether it was there, and what is behind.
@@ -47,6 +48,20 @@ impl Endpoint {
             None => (false, text),
         }
     }
+}
+
+/// Says of all that was written what is wrong with the address in it. Of schemes there is one more than addresses have.
+fn whole(invalid: Invalid, text: &str, tls: bool) -> Invalid {
+    let begins = if tls { SCHEME.len() } else { 0 };
+    let scheme = text[begins..].split_once("://").map(|(scheme, _)| scheme);
+    let instead = match scheme {
+        Some("tls") if tls => Some("write tls:// once".into()),
+        Some(scheme) if scheme != "tcp" => {
+            Some("write host:port, tls://host:port where TLS is spoken, or unix:/path".into())
+        }
+        _ => invalid.instead,
+    };
+    Invalid { input: text.into(), at: invalid.at.map(|at| at + begins), instead, ..invalid }
 }
 
 impl From<Addr> for Endpoint {
@@ -121,5 +136,18 @@ mod tests {
         assert_eq!(words.to_string(), "tls://localhost:443");
         assert!(Endpoint::parse("tls://db").is_err(), "no port");
         assert!(Endpoint::parse("tls://tls://db:443").is_err(), "twice");
+    }
+
+    #[test]
+    fn a_bad_one_is_shown_whole_with_what_is_meant() {
+        for (text, said) in [
+            ("tls://", "\"tls://\": empty"),
+            ("https://db:443", "write host:port, tls://host:port"),
+            ("tls://tls://db:443", "write tls:// once"),
+            ("tls://db", "write db:8848"),
+        ] {
+            let shown = Endpoint::parse(text).unwrap_err().to_string();
+            assert!(shown.contains(said), "{shown}");
+        }
     }
 }

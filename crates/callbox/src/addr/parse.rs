@@ -13,6 +13,7 @@ pub(super) fn one_word(text: &str) -> Result<Addr, Invalid> {
     if let Some(path) = text.strip_prefix("unix:") {
         return match path {
             "" => Err(invalid(text, "no path", "write unix:/path/to/socket").at(text.len())),
+            "@" => Err(invalid(text, "no name behind the @", "write unix:@name").at(text.len())),
             _ if path.contains('\0') => Err(invalid(text, "a path has no NUL", "write unix:/path/to/socket")),
             _ => Ok(Addr::Unix(path.into())),
         };

@@ -135,7 +135,7 @@ async fn what_comes_in_the_clear_behind_the_go_ahead_is_an_error() {
 #[tokio::test]
 async fn a_server_that_says_no_is_quoted() {
     let table: Vec<(StartTls, Vec<Turn>, &str)> = vec![
-        (StartTls::Smtp, vec![turn("", "554 not you\r\n")], "the server refused: 554 not you"),
+        (StartTls::Smtp, vec![turn("", "554 not \x1byou\r\n")], "the server refused: 554 not \\x1byou"),
         (
             StartTls::Smtp,
             vec![turn("", "220 x\r\n"), turn("EHLO localhost\r\n", "250-STARTTLS\r\n250 HELP\r\n")],

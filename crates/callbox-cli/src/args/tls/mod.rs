@@ -30,7 +30,7 @@ pub struct TlsArgs {
     /// Append the secrets of each connection to this file, by which Wireshark reads it; without FILE to the one that SSLKEYLOGFILE names; put ADDR before it
     #[arg(long, value_name = "FILE", num_args = 0..=1, help_heading = "TLS")]
     pub tls_keylog: Option<Option<PathBuf>>,
-    /// Warn of certificates, the other side's and our own, that expire within this time
+    /// Warn of certificates, the other side's and our own, that expire within this time, as 14d
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "TLS")]
     pub tls_expiry_warn: Option<Duration>,
     /// How long a handshake may take, however its bytes arrive [default: 5s]

@@ -86,6 +86,7 @@ fn a_bad_address_shows_the_one_meant() {
         ("tls://db:443", "whether TLS is spoken", "write db:443"),
         ("http://db:80", "unknown scheme http", "tcp://host:port"),
         ("unix:", "no path", "unix:/path"),
+        ("unix:@", "no name", "unix:@name"),
         ("unix:/a\0b", "NUL", "unix:/path"),
         ("fd:x", "no descriptor", "fd:3"),
         ("fd:-1", "no descriptor", "fd:3"),

@@ -9,9 +9,9 @@ pub(super) async fn ask(talk: &mut Talk<'_>) -> Result<(), Failed> {
         greeting = talk.reply().await?;
     }
     if greeting.code != 220 {
-        return Err(refused(&greeting.shown()));
+        return Err(refused(&greeting.text()));
     }
     talk.say("AUTH TLS\r\n").await?;
     let answer = talk.reply().await?;
-    if answer.code == 234 { Ok(()) } else { Err(refused(&answer.shown())) }
+    if answer.code == 234 { Ok(()) } else { Err(refused(&answer.text())) }
 }

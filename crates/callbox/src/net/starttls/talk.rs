@@ -115,9 +115,9 @@ impl<'a> Talk<'a> {
 }
 
 impl Reply {
-    /// Returns it as it is shown.
-    pub(super) fn shown(&self) -> String {
-        format!("{} {}", self.code, shown(self.lines.last().map_or("", String::as_str))).trim_end().to_owned()
+    /// Returns its code and its last line, as they came.
+    pub(super) fn text(&self) -> String {
+        format!("{} {}", self.code, self.lines.last().map_or("", String::as_str)).trim_end().to_owned()
     }
 }
 

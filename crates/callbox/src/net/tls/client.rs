@@ -159,6 +159,7 @@ pub(super) fn invalid(error: impl fmt::Display) -> Error {
 pub(super) fn unfit(error: rustls::Error) -> Error {
     let problem = match error {
         rustls::Error::InconsistentKeys(_) => "the key is not that of the certificate".to_string(),
+        rustls::Error::InvalidCertificate(_) => "the certificate cannot be read".to_string(),
         other => format!("the key cannot be used: {other}"),
     };
     Error::new("prepare TLS", Kind::Invalid, problem)

@@ -63,7 +63,14 @@ fn certificate(problem: &CertificateError, client: bool, shown: Option<&Certific
             format!("{whose} certificate is not for {side} (extended key usage){}", pin(client, shown))
         }
         CertificateError::Revoked => format!("{whose} certificate has been revoked"),
-        CertificateError::BadSignature => format!("{whose} certificate has a signature that is not its issuer's"),
+        CertificateError::BadSignature => {
+            let issuer = shown.map_or_else(String::new, |shown| format!(" ({})", safe(&shown.issuer)));
+            let why = "whoever is trusted by the name of its issuer has not signed it";
+            format!(
+                "{whose} certificate is not believed: {why}{issuer}, perhaps another by that name{}",
+                pin(client, shown)
+            )
+        }
         CertificateError::BadEncoding => format!("{whose} certificate cannot be read"),
         CertificateError::ApplicationVerificationFailure => {
             let shown = shown.map_or_else(String::new, |shown| format!(", but sha256:{}", hex(&shown.sha256)));
@@ -72,6 +79,13 @@ fn certificate(problem: &CertificateError, client: bool, shown: Option<&Certific
         CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
             let hint = "it is one that signs others, and is believed only where it is given as a CA itself";
             format!("{whose} certificate is not for this use: {hint}{}", pin(client, shown))
+        }
+        CertificateError::Other(other) => {
+            let why = match other.to_string() {
+                why if why.contains("PathDepth") => "more certificates stand behind it than are followed".into(),
+                why => words(&format_args!("{why}")),
+            };
+            format!("{whose} certificate is not believed: {why}{}", pin(client, shown))
         }
         other => format!("{whose} certificate is not believed: {}{}", safe(&other.to_string()), pin(client, shown)),
     }
