@@ -23,7 +23,7 @@ use crate::signal::{Ending, Signals};
 use crate::tls::expiry;
 use crate::ui::json::Json;
 use crate::ui::log::{Level, Log};
-use crate::ui::thread::{FLUSH_GRACE, Last, Shower, Shown, Status, View};
+use crate::ui::thread::{FLUSH_GRACE, Last, SIGNAL_GRACE, Shower, Shown, Status, View};
 use crate::ui::traffic::{Place, SharedStyle, Traffic};
 
 /// What a command is for, as far as output goes.
@@ -183,8 +183,10 @@ impl App {
             tokio::select! {
                 biased;
                 ending = signals.ending() => signalled = Some(ending),
-                () = tokio::time::sleep(FLUSH_GRACE), if brief => {}
+                () = tokio::time::sleep(FLUSH_GRACE), if brief => return,
             }
+            // Whoever has us on a pipe often signals once it has all it wanted: what only needs a moment is written.
+            tokio::time::sleep(SIGNAL_GRACE).await;
         };
         let console = self.console;
         let shown = self.shower.finish(Last { failure, summary }, patience).await;

@@ -240,3 +240,5 @@ impl Showing<'_> {
 
 /// How long a server, or a command that timed out, waits at its end for its output to be taken.
 pub const FLUSH_GRACE: Duration = Duration::from_secs(2);
+/// After a signal that came while the last was being written: it may need no more than a moment.
+pub const SIGNAL_GRACE: Duration = Duration::from_millis(100);
