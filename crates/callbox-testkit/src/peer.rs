@@ -29,6 +29,16 @@ impl Peer {
         Self::new(stream.unwrap_or_else(|error| panic!("connect {address}: {error}")))
     }
 
+    /// Connects to `address`; `None` where a reset was quicker than the connecting, and took with it what came before.
+    #[track_caller]
+    pub fn connects_unless_reset(address: SocketAddr) -> Option<Self> {
+        match TcpStream::connect_timeout(&address, patience()) {
+            Ok(stream) => Some(Self::new(stream)),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => None,
+            Err(error) => panic!("connect {address}: {error}"),
+        }
+    }
+
     /// Connects to `address` from `source`, any address of 127.0.0.0/8.
     #[track_caller]
     pub fn connects_from(source: Ipv4Addr, address: SocketAddr) -> Self {

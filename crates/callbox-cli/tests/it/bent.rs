@@ -157,10 +157,15 @@ fn a_cut_of_serve_is_exact_for_the_client_and_for_the_program() {
 fn a_cut_of_connect_and_listen_is_exact_for_the_peer_and_on_standard_output() {
     for listens in [false, true] {
         let started = |words: &[&str]| {
-            if listens {
+            for _ in 0..if listens { 20 } else { 0 } {
                 let (listener, address) = listening(words);
-                return (listener, Peer::connects(address));
+                match Peer::connects_unless_reset(address) {
+                    Some(peer) => return (listener, peer),
+                    // On a busy machine; then nothing can be told.
+                    None => drop(listener.ends()),
+                }
             }
+            assert!(!listens, "each of 20 resets was quicker than connecting");
             let server = callbox_testkit::Server::binds();
             (connect(server.address(), words.iter().copied()).start(), server.accepts())
         };
