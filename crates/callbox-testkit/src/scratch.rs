@@ -11,10 +11,16 @@ impl Scratch {
     /// Creates an empty folder.
     pub fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let name = format!("callbox-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap_or_else(|error| panic!("create {}: {error}", path.display()));
-        Self(path)
+        loop {
+            let name = format!("callbox-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+            let path = std::env::temp_dir().join(name);
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Self(path),
+                // What a run that was killed has left behind: process ids come round.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("create {}: {error}", path.display()),
+            }
+        }
     }
 
     /// Returns the folder.

@@ -3,7 +3,6 @@
 //! Where something has to come before the client's first byte, whoever is slow with it does not keep others out: the first
 //! who is done is the client.
 
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -11,14 +10,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::Server;
 use super::accept_error::{AcceptError, sort};
 use super::arrival::{announce, named, turn_away};
+use super::arriving::{Arriving, First, Gate};
 use super::options::AcceptProxy;
-use super::{Server, TurnedAway};
-use crate::access::Access;
 use crate::addr::Addr;
 use crate::direction::Role;
 use crate::error::{Error, Result};
@@ -29,23 +27,11 @@ use crate::net::io::Io;
 use crate::net::listener::Listener;
 use crate::net::stream::Stream;
 use crate::net::sys;
-use crate::net::tls::ServerTls;
-use crate::observers::Observers;
 use crate::report::SessionId;
 use crate::session::Session;
 
 /// Between two tries when the system is out of something.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// Who may be on the way at once, each with TLS still to be agreed on; more wait in the kernel's queue.
-const MOST_ARRIVING: usize = 64;
-
-/// Who has arrived.
-struct First {
-    io: Io,
-    peer: Addr,
-    via: Option<Box<Via>>,
-}
 
 impl Server {
     /// Accepts the first client and closes the listeners; whoever is queued behind it is turned away with a reset. Where
@@ -83,27 +69,17 @@ impl Server {
     }
 
     async fn first(&self) -> Result<First> {
-        // Dropped with it, all who are still on the way are closed.
-        let mut arriving = JoinSet::new();
-        let mut peers = HashMap::new();
+        let mut arriving = Arriving::default();
         loop {
             let accepted = tokio::select! {
                 biased;
-                Some(arrived) = arriving.join_next_with_id() => {
-                    let (id, first) = match arrived {
-                        Ok((id, first)) => (id, first),
-                        Err(error) => (error.id(), None),
-                    };
-                    peers.remove(&id);
+                arrived = arriving.next() => {
                     // Nobody, where it was turned away.
-                    let Some(first) = first else { continue };
-                    for peer in peers.into_values() {
-                        self.turned_away.0.refuse(Refusal::MaxSessions);
-                        self.observers.emit(|| Event::Refused { peer, reason: Refusal::MaxSessions, message: None });
-                    }
+                    let Some(first) = arrived else { continue };
+                    arriving.rest().into_iter().for_each(|peer| self.refused(peer, Refusal::MaxSessions));
                     return Ok(first);
                 },
-                accepted = any(&self.listeners), if arriving.len() < MOST_ARRIVING => accepted,
+                accepted = any(&self.listeners) => accepted,
             };
             let (socket, peer) = match accepted {
                 (_, Ok(accepted)) => accepted,
@@ -132,8 +108,9 @@ impl Server {
                         observers: self.observers.clone(),
                         turned_away: self.turned_away.clone(),
                     };
-                    let arrives = arriving.spawn(gate.arrive(socket, peer.clone()));
-                    peers.insert(arrives.id(), peer);
+                    if let Some(peer) = arriving.add(gate, socket, peer) {
+                        self.refused(peer, Refusal::MaxConnections);
+                    }
                 }
                 (None, Some(proxies)) => {
                     let (peer, via) = receive(&socket, peer, proxies).await?;
@@ -163,57 +140,15 @@ impl Server {
     }
 }
 
-/// What a connection goes through before its first byte.
-struct Gate {
-    proxies: Option<AcceptProxy>,
-    access: Access,
-    tls: ServerTls,
-    observers: Observers,
-    turned_away: TurnedAway,
-}
-
-impl Gate {
-    /// Sees a connection through; `None` when it was turned away.
-    async fn arrive(self, socket: AsyncFd<OwnedFd>, peer: Addr) -> Option<First> {
-        let (peer, via) = match &self.proxies {
-            None => (peer, None),
-            Some(proxies) => match receive_header(&socket, Instant::now() + proxies.timeout).await {
-                Ok(header) => {
-                    let (peer, via) = named(&header, peer);
-                    if !self.access.permits(&peer) {
-                        turn_away(socket.get_ref());
-                        return self.refused(peer, Refusal::Denied, None);
-                    }
-                    (peer, Some(via))
-                }
-                Err(missing) => {
-                    turn_away(socket.get_ref());
-                    return self.refused(peer, missing.refusal(), Some(missing.to_string()));
-                }
-            },
-        };
-        match self.tls.accept(socket).await {
-            Ok(tls) => Some(First { io: Io::Tls(Box::new(tls)), peer, via }),
-            Err(unmet) => {
-                let refused = self.refused(peer, unmet.reason, Some(unmet.message.clone()));
-                tokio::spawn(unmet.part());
-                refused
-            }
-        }
-    }
-
-    fn refused(&self, peer: Addr, reason: Refusal, message: Option<String>) -> Option<First> {
-        self.turned_away.0.refuse(reason);
-        self.observers.emit(|| Event::Refused { peer, reason, message: message.map(Into::into) });
-        None
-    }
-}
-
 impl Server {
     fn deny(&self, socket: &OwnedFd, peer: Addr) {
         turn_away(socket);
-        self.turned_away.0.refuse(Refusal::Denied);
-        self.observers.emit(|| Event::Refused { peer, reason: Refusal::Denied, message: None });
+        self.refused(peer, Refusal::Denied);
+    }
+
+    fn refused(&self, peer: Addr, reason: Refusal) {
+        self.turned_away.0.refuse(reason);
+        self.observers.emit(|| Event::Refused { peer, reason, message: None });
     }
 }
 

@@ -21,6 +21,7 @@
 mod accept;
 mod accept_error;
 mod arrival;
+mod arriving;
 mod bending;
 mod first;
 mod options;

@@ -220,6 +220,31 @@ async fn the_first_whose_handshake_is_done_is_the_client_of_who_listens_for_one(
 }
 
 #[tokio::test]
+async fn however_many_are_silent_the_client_of_who_listens_for_one_is_not_held_up() {
+    let (bus, observers) = watched();
+    // Far longer than the client waits.
+    let tls = ServerTls::new(&ServerTlsOptions { handshake_timeout: Duration::from_secs(600), ..local() });
+    let options = ServerOptions { tls: Some(tls.expect("good")), ..ServerOptions::default() };
+    let loopback = Addr::from(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let listening = Server::bind_with(loopback, options, observers).await.expect("binds");
+    let addr = listening.local_addrs()[0].socket_addr().expect("numbers");
+    let accepting = tokio::spawn(listening.accept_first());
+    let _silent: Vec<_> = (0..100).map(|_| connect(addr)).collect();
+    let options = ConnectOptions { tls: Some(client()), ..ConnectOptions::default() };
+    let connecting = Client::new(Addr::from(addr)).expect("good").with_options(options).connect().await;
+    let _client = connecting.expect("connects");
+    let _accepted: Stream = within("the client", accepting).await.expect("no panic").expect("accepts");
+    // Those that came first made room, and the others were still on the way.
+    let mut reasons = Vec::new();
+    for _ in 0..100 {
+        reasons.push(refusal(&bus).await.0);
+    }
+    let made_room = reasons.iter().filter(|reason| **reason == Refusal::MaxConnections).count();
+    let behind = reasons.iter().filter(|reason| **reason == Refusal::MaxSessions).count();
+    assert_eq!((made_room, behind), (37, 63));
+}
+
+#[tokio::test]
 async fn sessions_count_once_their_handshake_is_done() {
     let options = ServerOptions { tls: Some(server()), sessions: Some(1), ..ServerOptions::default() };
     let (running, addr, bus) = echoing(options).await;
