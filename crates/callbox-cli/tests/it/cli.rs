@@ -1,9 +1,11 @@
 //! The built binary, as every test starts it.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use callbox_testkit::{Callbox, Input, Peer, Process, Scratch, Script, eventually, patience};
+use callbox_testkit::{Callbox, Input, Peer, Process, Scratch, Script, Signal, eventually, patience, scaled};
 
 /// Returns the binary under test: cargo's own, or the one `CALLBOX_TEST_BINARY` names.
 pub(crate) fn binary() -> PathBuf {
@@ -70,4 +72,23 @@ pub(crate) fn connected<'a, T: Send + 'static>(
 #[track_caller]
 pub(crate) fn echoes(address: SocketAddr) {
     Peer::connects(address).sends("still there?").expects("still there?").ends().expects_end();
+}
+
+/// Judges row 27: those who are slow `lasted` for as long as they should, and the answers to all others came at once.
+#[track_caller]
+pub(crate) fn others_were_served(lasted: Duration, due: Range<Duration>, mut answers: Vec<Duration>) {
+    assert!(lasted > due.start && lasted < scaled(due.end), "{lasted:?}");
+    answers.sort();
+    let slowest = answers[(answers.len() - 1) * 99 / 100];
+    assert!(slowest < scaled(Duration::from_millis(100)), "of {} answers: {slowest:?}", answers.len());
+}
+
+/// Ends a relay with a session by two signals: the second one does not wait.
+#[track_caller]
+pub(crate) fn ends_at_a_second_signal(relay: Process) {
+    relay.signal(Signal::INT);
+    relay.event("draining", |_| true);
+    relay.signal(Signal::INT);
+    let outcome = relay.exits(130);
+    assert!(outcome.waited < scaled(Duration::from_secs(1)), "{:?}", outcome.waited);
 }

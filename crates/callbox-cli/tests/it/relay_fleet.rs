@@ -7,7 +7,7 @@ use callbox_testkit::{Peer, Process, Scratch, Server, Signal, eventually, patien
 use serde_json::json;
 
 use crate::bent::reads_to_either;
-use crate::cli::{callbox, echoes, served};
+use crate::cli::{callbox, echoes, ends_at_a_second_signal, served};
 use crate::control::{ask, steered};
 use crate::relay_line::pair;
 
@@ -200,11 +200,7 @@ fn the_drain_deadline_of_a_fleet_is_one_for_all_and_a_second_signal_ends_it_at_o
 
     let (relay, addresses) = fleet("relays.toml", &text, &["-q", "--json"]);
     let _pair = pair(addresses[0], &upstreams[0]);
-    relay.signal(Signal::INT);
-    relay.event("draining", |_| true);
-    relay.signal(Signal::INT);
-    let outcome = relay.exits(130);
-    assert!(outcome.waited < scaled(Duration::from_secs(1)), "{:?}", outcome.waited);
+    ends_at_a_second_signal(relay);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use callbox_testkit::{Output, Peer, Scratch, Server, Signal, eventually, free_address, patience, scaled};
 
-use crate::cli::{callbox, echoes, served, started};
+use crate::cli::{callbox, echoes, ends_at_a_second_signal, served, started};
 use crate::relay_line::{knocks, pair, relayed};
 
 #[test]
@@ -183,11 +183,7 @@ fn a_second_signal_ends_a_relay_at_once() {
     let upstream = Server::binds();
     let (relay, address) = relayed(upstream.address(), ["-q", "--json"]);
     let (_client, _server) = pair(address, &upstream);
-    relay.signal(Signal::INT);
-    relay.event("draining", |_| true);
-    relay.signal(Signal::INT);
-    let outcome = relay.exits(130);
-    assert!(outcome.waited < scaled(Duration::from_secs(1)), "{:?}", outcome.waited);
+    ends_at_a_second_signal(relay);
 }
 
 #[test]

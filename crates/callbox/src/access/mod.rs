@@ -11,14 +11,13 @@
 //! ```
 
 mod lines;
-mod range;
 mod ranges;
 
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
+pub use crate::addr::Range;
 pub use lines::{BadLine, read_ranges};
-pub use range::Range;
 use ranges::Ranges;
 
 use crate::addr::{Addr, Host};

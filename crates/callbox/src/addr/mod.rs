@@ -21,8 +21,10 @@ use crate::error::Invalid;
 
 mod endpoint;
 mod parse;
+pub(crate) mod range;
 
 pub use endpoint::Endpoint;
+pub use range::Range;
 
 /// Where to dial or bind.
 ///

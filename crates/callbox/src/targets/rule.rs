@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 
 use super::spelling;
-use crate::addr::Host;
+use crate::addr::range::Misfit;
+use crate::addr::{Host, Range};
 use crate::error::Invalid;
 
 /// Some targets: a host, all names with an ending, or a range of addresses, each at every port or at some.
@@ -29,7 +30,7 @@ enum Which {
     Name(String),
     /// The same, with the dot in front.
     Ending(String),
-    Range(IpNet),
+    Range(Range),
 }
 
 const ADVICE: &str = "write a host, *.example.com, 10.0.0.0/8 or *, and :PORT or :PORT-PORT behind it";
@@ -58,7 +59,8 @@ impl TargetRule {
         self.ports.contains(&port)
             && match &self.host {
                 Which::Any => true,
-                Which::Range(range) => range.contains(&ip),
+                // By its own family: what is spelled otherwise is asked for by itself.
+                Which::Range(range) => range.net().contains(&ip),
                 Which::Name(_) | Which::Ending(_) => false,
             }
     }
@@ -70,7 +72,7 @@ impl TargetRule {
 
     /// Tells whether all that it is about is in `range`.
     pub(super) fn is_within(&self, range: &IpNet) -> bool {
-        matches!(&self.host, Which::Range(own) if range.contains(own))
+        matches!(&self.host, Which::Range(own) if range.contains(&own.net()))
     }
 }
 
@@ -121,12 +123,13 @@ fn read_host(text: &str, host: &str) -> Result<Which, Invalid> {
     if let Some((address, prefix)) = host.split_once('/') {
         let ip: IpAddr = address.parse().map_err(|_| invalid("no IP address before the slash"))?;
         let prefix = prefix.parse().map_err(|_| invalid("no length behind the slash"))?;
-        let range = IpNet::new(ip, prefix).map_err(|_| invalid("no such length of a prefix"))?;
-        if range.trunc() != range {
-            let advice = format!("write {} for the range, {ip} for the address", range.trunc());
-            return Err(Invalid { instead: Some(advice), ..invalid("it names one address and means a range") });
-        }
-        return Ok(Which::Range(unmapped(range)));
+        return Range::exact(ip, prefix).map(Which::Range).map_err(|misfit| match misfit {
+            Misfit::Longer => invalid("no such length of a prefix"),
+            Misfit::Bits(whole) => {
+                let advice = format!("write {whole} for the range, {ip} for the address");
+                Invalid { instead: Some(advice), ..invalid("it names one address and means a range") }
+            }
+        });
     }
     let name = |text: &str| match spelling::host(text) {
         Some(Host::Name(name)) if !name.contains(':') => {
@@ -138,16 +141,9 @@ fn read_host(text: &str, host: &str) -> Result<Which, Invalid> {
         return Ok(Which::Ending(format!(".{}", name(ending)?)));
     }
     match spelling::host(host) {
-        Some(Host::Ip(ip)) => Ok(Which::Range(unmapped(IpNet::from(ip)))),
+        Some(Host::Ip(ip)) => Ok(Which::Range(ip.into())),
         _ => name(host).map(Which::Name),
     }
-}
-
-/// A range of IPv4 that is written in IPv6 is the same range.
-fn unmapped(range: IpNet) -> IpNet {
-    let IpNet::V6(v6) = range else { return range };
-    let of_v4 = v6.prefix_len().checked_sub(96).zip(v6.addr().to_ipv4_mapped());
-    of_v4.and_then(|(prefix, ip)| Ipv4Net::new(ip, prefix).ok()).map_or(range, IpNet::V4)
 }
 
 impl fmt::Display for TargetRule {
@@ -160,6 +156,7 @@ impl fmt::Display for TargetRule {
             Which::Name(name) => f.write_str(name)?,
             Which::Ending(ending) => write!(f, "*{ending}")?,
             Which::Range(range) => {
+                let range = &range.net();
                 let text = if is_one(range) { range.addr().to_string() } else { range.to_string() };
                 let bracketed = range.addr().is_ipv6() && !is_everywhere;
                 if bracketed { write!(f, "[{text}]")? } else { f.write_str(&text)? }

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use crate::addr::{Addr, Host};
+use crate::addr::{Addr, Host, Range};
 
 /// A list of targets; the default one is of nobody.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ struct Item {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum What {
     All,
-    Range(IpNet),
+    Range(Range),
     /// In lower case, without dots around.
     Name(String),
 }
@@ -52,9 +52,9 @@ impl What {
     fn holds(&self, host: &Host) -> bool {
         match (self, host) {
             (What::All, _) => true,
-            (What::Range(range), Host::Ip(ip)) => range.contains(&ip.to_canonical()),
+            (What::Range(range), Host::Ip(ip)) => range.contains(*ip),
             (What::Range(range), Host::Loopback | Host::Any) => {
-                range.contains(&IpAddr::V4(Ipv4Addr::LOCALHOST)) || range.contains(&IpAddr::V6(Ipv6Addr::LOCALHOST))
+                range.contains(Ipv4Addr::LOCALHOST.into()) || range.contains(Ipv6Addr::LOCALHOST.into())
             }
             (What::Name(name), Host::Loopback | Host::Any) => name == "localhost",
             (What::Name(name), Host::Name(host)) => {
@@ -85,8 +85,9 @@ fn item(word: &str) -> Item {
 fn numbers(word: &str) -> Option<What> {
     let bare = word.strip_prefix('[').and_then(|word| word.strip_suffix(']')).unwrap_or(word);
     let range = match bare.parse::<IpAddr>() {
-        Ok(ip) => IpNet::from(ip.to_canonical()),
-        Err(_) => bare.parse().ok()?,
+        Ok(ip) => ip.into(),
+        // Bits beyond the prefix are no mistake here.
+        Err(_) => bare.parse::<IpNet>().map(|range| Range::of(range.addr(), range.prefix_len())).ok()?,
     };
     Some(What::Range(range))
 }

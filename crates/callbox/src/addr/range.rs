@@ -15,6 +15,14 @@ use crate::error::Invalid;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Range(IpNet);
 
+/// Why an address and the length of a prefix are no range.
+pub(crate) enum Misfit {
+    /// The prefix is longer than the address.
+    Longer,
+    /// The address has bits beyond it; this is the range that has none.
+    Bits(IpNet),
+}
+
 const ADVICE: &str = "write a range like 10.0.0.0/8, or one address";
 
 impl Range {
@@ -23,21 +31,23 @@ impl Range {
         let invalid = |at, problem: &str| Invalid::new(what, text, problem).at(at).instead(advice);
         let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
         let ip: IpAddr = address.parse().map_err(|_| invalid(0, "no IP address"))?;
-        let most = if ip.is_ipv4() { 32 } else { 128 };
-        let prefix = match prefix {
-            None => most,
-            Some(prefix) => {
-                let number = prefix.parse().ok().filter(|number| *number <= most);
-                let digits = prefix.bytes().all(|byte| byte.is_ascii_digit());
-                number.filter(|_| digits).ok_or_else(|| invalid(address.len() + 1, "no length of a prefix"))?
+        let Some(prefix) = prefix else { return Ok(ip.into()) };
+        let digits = prefix.bytes().all(|byte| byte.is_ascii_digit());
+        let number = prefix.parse().ok().filter(|_| digits);
+        let prefix = number.ok_or_else(|| invalid(address.len() + 1, "no length of a prefix"))?;
+        Range::exact(ip, prefix).map_err(|misfit| match misfit {
+            Misfit::Longer => invalid(address.len() + 1, "no length of a prefix"),
+            Misfit::Bits(whole) => {
+                let advice = format!("write {whole} for the range, {ip} for the one address");
+                Invalid::new(what, text, "the address has bits beyond its prefix").at(0).instead(advice)
             }
-        };
-        let range = IpNet::new_assert(ip, prefix);
-        if range.trunc() != range {
-            let advice = format!("write {} for the range, {ip} for the one address", range.trunc());
-            return Err(Invalid::new(what, text, "the address has bits beyond its prefix").at(0).instead(advice));
-        }
-        Ok(Range(canonical(range)))
+        })
+    }
+
+    /// All that have the first `prefix` bits of `ip`, which has no others.
+    pub(crate) fn exact(ip: IpAddr, prefix: u8) -> Result<Range, Misfit> {
+        let range = IpNet::new(ip, prefix).map_err(|_| Misfit::Longer)?;
+        if range.trunc() == range { Ok(Range(canonical(range))) } else { Err(Misfit::Bits(range.trunc())) }
     }
 
     /// All of them from `ip` on that have its first `prefix` bits; what is behind those is left out.
@@ -54,8 +64,16 @@ impl Range {
         self.0.contains(&ip.to_canonical())
     }
 
-    pub(super) fn net(&self) -> IpNet {
+    /// Returns it for arithmetic.
+    pub(crate) fn net(&self) -> IpNet {
         self.0
+    }
+}
+
+impl From<IpAddr> for Range {
+    /// Makes the range of that address alone.
+    fn from(ip: IpAddr) -> Range {
+        Range(canonical(ip.into()))
     }
 }
 
