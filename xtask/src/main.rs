@@ -15,8 +15,10 @@ cargo xtask RECIPE
                     process and doc tests, rustdoc, examples and licences; --quick for the inner loop
   bench [--only NAME] [--quick] [--out FILE]
                     measure callbox beside its peers in one run and write BENCHMARKS.md;
-                    NAME is echo, memory, cycle, start, size, text, show or relay (or one of it: relay-bulk,
-                    relay-response, relay-rate, relay-memory, relay-faults)
+                    NAME is echo, memory, cycle, start, size, text, show, relay (or one of it: relay-bulk,
+                    relay-response, relay-rate, relay-memory, relay-faults), tls (tls-bulk, tls-handshakes) or
+                    generator (generator-closed, generator-bulk, generator-stall, generator-timer, generator-idle,
+                    generator-others)
   soak [--messages N] [--minutes N] [--seed N]
                     send N (10,000,000) checksummed messages each way through `callbox relay`, over 100 connections
                     with random chunks and ends; then watched, then with 1 % of all segments lost; each for N minutes at least

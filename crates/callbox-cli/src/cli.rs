@@ -10,7 +10,7 @@ use crate::exit::{self, Failure};
 /// What `--version` says: which TLS is built in matters where its weaknesses are told of.
 const LONG_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\ntls: rustls/ring");
 
-/// The test set for TCP: connect, listen, serve, learn
+/// The test set for TCP: connect, listen, serve, relay, measure, learn
 #[derive(Debug, Parser)]
 #[command(name = "callbox", version, long_version = LONG_VERSION, disable_help_subcommand = true, max_term_width = 100, propagate_version = true)]
 #[command(
@@ -40,6 +40,13 @@ pub enum Command {
     /// Stand between a client and a server: watch what passes, break it on demand, balance
     #[command(visible_alias = "r")]
     Relay(Box<cmd::relay::RelayArgs>),
+    /// Put load on a server and measure it: exchanges, bytes or connections
+    #[command(visible_alias = "b")]
+    Bench(Box<cmd::bench::BenchArgs>),
+    /// See how long a server takes to be reached and to answer, again and again
+    Ping(Box<cmd::ping::PingArgs>),
+    /// Wait until servers are ready, then run a command
+    Wait(Box<cmd::wait::WaitArgs>),
     /// See how TCP sockets behave: the tutorial's steps and notes, live
     Tour(cmd::tour::TourArgs),
     /// Print a completion script for a shell
@@ -50,6 +57,9 @@ pub enum Command {
 
 /// Runs the command line and returns the exit code.
 pub fn run() -> u8 {
+    if let Some(code) = cmd::wait_for_it::run_by_that_name(std::env::args_os()) {
+        return code;
+    }
     let matches = Cli::command().color(help_color()).try_get_matches();
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
@@ -60,6 +70,9 @@ pub fn run() -> u8 {
         Command::Listen(args) => cmd::listen::run(args, &cli.output),
         Command::Serve(args) => cmd::serve::run(args, &cli.output),
         Command::Relay(args) => cmd::relay::run(args, &cli.output),
+        Command::Bench(args) => cmd::bench::run(args, &cli.output),
+        Command::Ping(args) => cmd::ping::run(args, &cli.output),
+        Command::Wait(args) => cmd::wait::run(args, &cli.output),
         Command::Tour(args) => {
             let colored = cli.output.colored(&std::io::stdout());
             cmd::tour::run(args, &cli.output, colored)

@@ -10,6 +10,7 @@ mod control;
 mod exit;
 mod explain;
 mod lang;
+mod report;
 mod signal;
 mod started;
 mod tls;

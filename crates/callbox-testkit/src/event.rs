@@ -62,6 +62,28 @@ const FIELDS: &[(&str, &[(&str, Kind)])] = &[
     ),
     ("fault", &[("session", Kind::Count), ("fault", Kind::Text), ("offset", Kind::Count), ("what", Kind::Text)]),
     ("mirror", &[("session", Kind::Count), ("outcome", Kind::Text)]),
+    // The reports of those that measure and wait.
+    (
+        "report",
+        &[
+            ("address", Kind::Text),
+            ("mode", Kind::Text),
+            ("schedule", Kind::Text),
+            ("requests", Kind::Count),
+            ("answered", Kind::Count),
+            ("wrong", Kind::Count),
+            ("lost", Kind::Count),
+            ("errors", Kind::Table),
+            ("rate_reached", Kind::Number),
+            ("response", Kind::Table),
+            ("service", Kind::Table),
+            ("phases", Kind::Table),
+            ("seed", Kind::Count),
+            ("duration_us", Kind::Number),
+        ],
+    ),
+    ("comparison", &[("a", Kind::Text), ("b", Kind::Text), ("sentence", Kind::Text)]),
+    ("waited", &[("duration_us", Kind::Count)]),
     (
         "summary",
         &[
@@ -79,7 +101,10 @@ const FIELDS: &[(&str, &[(&str, Kind)])] = &[
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Text,
+    /// A whole number.
     Count,
+    /// With a fraction, or without.
+    Number,
     Table,
 }
 
@@ -88,6 +113,7 @@ impl Kind {
         match self {
             Self::Text => value.is_string(),
             Self::Count => value.is_u64(),
+            Self::Number => value.is_number(),
             Self::Table => value.is_object(),
         }
     }

@@ -92,16 +92,18 @@ fn poll_caught(talk: Pin<&mut impl Future<Output = Result<()>>>, cx: &mut Contex
         Ok(Poll::Ready(Err(error))) => error,
         Err(panic) => {
             session.stop(Termination::Aborted);
-            Error::new("handle", Kind::Io, format!("panicked: {}", words(&*panic)))
+            panicked(&*panic)
         }
     };
     session.observers().emit(|| Event::Failed { session: Some(session.id()), error: Arc::new(error) });
     Poll::Ready(())
 }
 
-fn words(panic: &(dyn Any + Send)) -> String {
+/// Returns the error that a panic of a handler is.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Error {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".into())
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    Error::new("handle", Kind::Io, format!("panicked: {}", text.as_deref().unwrap_or("without a message")))
 }
 
 async fn part(edge: Arc<Edge>, far: Option<Arc<Edge>>, closing: Closing) {

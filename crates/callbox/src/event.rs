@@ -241,7 +241,7 @@ pub struct Phases {
     pub connect: Duration,
     /// Through the proxies in between, from the connection to the first of them; zero without any.
     pub proxy: Duration,
-    /// The TLS handshake; zero where there was none.
+    /// The TLS handshake, and what was said in the clear so that it could begin; zero where there was none.
     pub tls: Duration,
     /// Addresses tried.
     pub attempts: usize,

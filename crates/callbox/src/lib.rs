@@ -2,11 +2,11 @@
 //!
 //! The idea in one line: **an opener gets a stream; a handler talks on it; observers watch.**
 //!
-//! - An *opener* is a [`Server`], which accepts many connections, or a [`Client`], which makes one. It owns retries,
-//!   limits, timeouts and the orderly end.
+//! - An *opener* is a [`Server`], which accepts many connections, a [`Client`], which makes one, or a [load run](load), which makes
+//!   many. It owns retries, limits, timeouts and the orderly end.
 //! - A [`Handler`] is async code that talks on one [`Stream`], for example a closure. It never knows whether the stream
 //!   was dialled or accepted, so the same one plays either side. [`handle`] has ready ones: echo, reply, discard,
-//!   generate, exec, and one that answers frames.
+//!   generate, exec, one that answers frames, and one that asks and times the answers.
 //! - *Observers* watch without taking part: [events](event::Event) on a [bus](bus::Bus), exact [meters](meter::Meter),
 //!   [taps](tap::Tap) that see every byte. No handler knows of them.
 //!
@@ -91,6 +91,42 @@
 //!     println!("received {}", frame.payload.escape_ascii());
 //! #   assert!(frame.payload == "hello" || frame.payload == "yo");
 //! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Load
+//!
+//! A [`Plan`](load::Plan) says what is done on many connections, when and for how long; its [`Report`](load::Report) what came of it.
+//! Where a rate is given, response times count from when an exchange was to begin, so a server that stands still is not spared those
+//! that would have come meanwhile. [`probe`] has what asks a server once in a while: a ping, and a wait until it is ready.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use callbox::frame::Framing;
+//! use callbox::handle::exchange::{Dialogue, Request, Requests, Until};
+//! use callbox::load::{Condition, Plan, Stop, Work};
+//! use callbox::text::Template;
+//! use callbox::workers::Workers;
+//! # use callbox::Result;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<()> {
+//! let server = callbox::fixture::Server::echo();
+//! let request = Request { template: Template::literal("hello"), weight: 1 };
+//! let dialogue = Dialogue::new(Requests::new(vec![request], Framing::none())?, Until::AsSent);
+//! let plan = Plan {
+//!     schedule: "500/s".parse()?,
+//!     stop: Stop::after(Duration::from_millis(100)),
+//!     connections: 4,
+//!     ..Plan::new(server.addr().into(), Work::Exchange(Arc::new(dialogue)))
+//! };
+//! let report = plan.start(&Workers::current()).await?.report().await;
+//! println!("p99 {:?}", report.response.percentile(99.0));
+//! # assert!(report.answered > 0 && report.answered == report.requests);
+//! assert!("errors<=0".parse::<Condition>()?.holds(&report));
 //! # Ok(())
 //! # }
 //! ```
@@ -181,6 +217,8 @@ pub mod handle;
 // ---- layer 6: openers ----
 pub mod client;
 mod conduct;
+pub mod load;
+pub mod probe;
 pub mod server;
 pub mod workers;
 // The last: it stands on all the others.

@@ -196,6 +196,13 @@ impl Expect {
         Expect { patterns, met: 0, kept: Vec::new(), consumed: 0, from: 0 }
     }
 
+    /// Begins anew, as for another stream of bytes. Memory for a window of them is kept.
+    pub fn again(&mut self) {
+        (self.met, self.consumed, self.from) = (0, 0, 0);
+        self.kept.clear();
+        self.kept.shrink_to(WINDOW_BYTES);
+    }
+
     /// Searches on in `bytes`; returns whether all patterns are met.
     pub fn feed(&mut self, bytes: &[u8]) -> bool {
         self.feed_to_end(bytes);

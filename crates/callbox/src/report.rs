@@ -67,6 +67,10 @@ pub struct TcpFacts {
     pub state: u8,
     /// Smoothed round-trip time.
     pub round_trip: Duration,
+    /// How much the round-trip time varies (mean deviation).
+    pub round_trip_variation: Duration,
+    /// Segments that may be on their way at once (congestion window).
+    pub congestion_window: u32,
     /// Segments sent again, in all.
     pub retransmissions: u32,
     /// Bytes we sent that the peer has acknowledged.

@@ -3,6 +3,7 @@
 //! A work-stealing runtime leaves some of ten thousand busy connections unanswered for a second; a session that stays
 //! on its core does not. The caller's own runtime is the first worker, where the acceptor runs too.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -21,6 +22,10 @@ const EVENTS_PER_TICK: usize = 64;
 /// Tasks run before the kernel is asked again although some are still waiting: more than one batch of events, so that
 /// batches do not pile up, and few enough that bulk sessions delay the others by milliseconds at most.
 const TASKS_PER_TICK: u32 = 128;
+
+/// The same for threads that make load and share their core with nothing that waits for them: fewer and larger batches.
+const EVENTS_PER_LARGE_TICK: usize = 256;
+const TASKS_PER_LARGE_TICK: u32 = 512;
 
 /// The runtimes that sessions run on; cheap to clone. Dropping the last clone ends the threads it started, and with
 /// them the sessions that still run there.
@@ -72,11 +77,30 @@ impl Workers {
         let mut workers = vec![Worker::new(Handle::current())];
         let mut threads = Vec::new();
         for number in 1..=extra {
-            let (runtime, thread) = start(number).map_err(|error| Error::io("start worker", error))?;
+            let started = runtime().and_then(|runtime| start(number, runtime));
+            let (runtime, thread) = started.map_err(|error| Error::io("start worker", error))?;
             workers.push(Worker::new(runtime));
             threads.push(thread);
         }
         Ok(Workers(Arc::new(Inner { workers, threads })))
+    }
+
+    /// `threads` threads (at least one) with a current-thread runtime each, and not the caller's, which keeps its time for other
+    /// things.
+    ///
+    /// # Errors
+    ///
+    /// As [`Workers::beside`].
+    pub fn apart(threads: usize) -> Result<Workers> {
+        let (mut workers, mut started) = (Vec::new(), Vec::new());
+        for number in 1..=threads.max(1) {
+            let made =
+                runtime_of(EVENTS_PER_LARGE_TICK, TASKS_PER_LARGE_TICK).and_then(|runtime| start(number, runtime));
+            let (runtime, thread) = made.map_err(|error| Error::io("start worker", error))?;
+            workers.push(Worker::new(runtime));
+            started.push(thread);
+        }
+        Ok(Workers(Arc::new(Inner { workers, threads: started })))
     }
 
     /// One worker for each core this process may use, the caller's runtime being the first.
@@ -121,6 +145,11 @@ impl Workers {
         }
     }
 
+    /// Returns the runtime of each.
+    pub(crate) fn runtimes(&self) -> Vec<Handle> {
+        self.0.workers.iter().map(|worker| worker.runtime.clone()).collect()
+    }
+
     /// Takes a place on the worker with the fewest sessions; at equal load on the caller's own, which spares a hop.
     pub(crate) fn place(&self) -> Place {
         let loads = self.0.workers.iter().enumerate().map(|(index, worker)| (worker.sessions.load(Relaxed), index));
@@ -140,6 +169,12 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.workers.0.workers[self.index].sessions.fetch_sub(1, Relaxed);
+    }
+}
+
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Workers({})", self.len())
     }
 }
 
@@ -168,15 +203,14 @@ impl Drop for Inner {
 ///
 /// When the system lacks descriptors for the event queue.
 pub fn runtime() -> io::Result<Runtime> {
-    Builder::new_current_thread()
-        .enable_all()
-        .max_io_events_per_tick(EVENTS_PER_TICK)
-        .event_interval(TASKS_PER_TICK)
-        .build()
+    runtime_of(EVENTS_PER_TICK, TASKS_PER_TICK)
 }
 
-fn start(number: usize) -> io::Result<(Handle, Thread)> {
-    let runtime = runtime()?;
+fn runtime_of(events: usize, tasks: u32) -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().max_io_events_per_tick(events).event_interval(tasks).build()
+}
+
+fn start(number: usize, runtime: Runtime) -> io::Result<(Handle, Thread)> {
     let handle = runtime.handle().clone();
     let (stop, stopped) = oneshot::channel::<()>();
     let thread = std::thread::Builder::new().name(format!("callbox-{number}")).spawn(move || {

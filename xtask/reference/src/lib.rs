@@ -7,4 +7,5 @@ pub mod histogram;
 pub mod load;
 pub mod relay;
 pub mod server;
+pub mod stall;
 pub mod usage;

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use std::net::SocketAddrV4;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::{Errno, Result};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 
@@ -29,6 +30,18 @@ pub struct Server {
     blocked: HashMap<usize, Vec<u8>>,
     reply: Option<Vec<u8>>,
     interest: EventFlags,
+}
+
+/// What a turn works with: one for all turns.
+pub struct Room {
+    events: Vec<Event>,
+    buffer: Vec<u8>,
+}
+
+impl Default for Room {
+    fn default() -> Room {
+        Room { events: Vec::with_capacity(EVENTS), buffer: vec![0; BUFFER_BYTES] }
+    }
 }
 
 enum After {
@@ -62,29 +75,40 @@ impl Server {
     /// # Errors
     /// When epoll or accepting fails.
     pub fn run(mut self) -> Result<()> {
-        let mut events = Vec::with_capacity(EVENTS);
-        let mut buffer = vec![0; BUFFER_BYTES];
+        let mut room = Room::default();
         loop {
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), None) {
-                Ok(_) => {}
-                Err(Errno::INTR) => continue,
-                Err(error) => return Err(error),
+            self.turn(&mut room, None)?;
+        }
+    }
+
+    /// Waits for events, `patience` at most where there is one, and answers them; returns how many were of streams.
+    ///
+    /// # Errors
+    /// When epoll or accepting fails.
+    #[inline]
+    pub fn turn(&mut self, room: &mut Room, patience: Option<&Timespec>) -> Result<usize> {
+        let Room { events, buffer } = room;
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), patience) {
+            Ok(_) => {}
+            Err(Errno::INTR) => return Ok(0),
+            Err(error) => return Err(error),
+        }
+        let mut of_streams = 0;
+        for event in events.drain(..) {
+            let (data, flags) = (event.data.u64(), event.flags);
+            if data == LISTENER {
+                self.accept()?;
+                continue;
             }
-            for event in events.drain(..) {
-                let (data, flags) = (event.data.u64(), event.flags);
-                if data == LISTENER {
-                    self.accept()?;
-                    continue;
-                }
-                let at = data as usize;
-                let after =
-                    if flags.contains(EventFlags::OUT) { self.flush(at) } else { self.answer(at, flags, &mut buffer) };
-                if let Ok(After::Close) | Err(_) = after {
-                    self.blocked.remove(&at);
-                    self.streams[at] = None;
-                }
+            of_streams += 1;
+            let at = data as usize;
+            let after = if flags.contains(EventFlags::OUT) { self.flush(at) } else { self.answer(at, flags, buffer) };
+            if let Ok(After::Close) | Err(_) = after {
+                self.blocked.remove(&at);
+                self.streams[at] = None;
             }
         }
+        Ok(of_streams)
     }
 
     fn accept(&mut self) -> Result<()> {

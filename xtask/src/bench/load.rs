@@ -30,6 +30,17 @@ impl Found {
         self.values.get(name).copied().unwrap_or(0.0)
     }
 
+    /// Says whether a value is there.
+    #[cfg(test)]
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    /// Returns a value that must not be missing.
+    pub(crate) fn needed(&self, name: &str) -> Result<f64, String> {
+        self.values.get(name).copied().ok_or_else(|| format!("there is no {name} in what it says"))
+    }
+
     /// Returns answers a second.
     pub(crate) fn rate(&self) -> f64 {
         self.value("answered") / self.value("window_s")

@@ -7,9 +7,11 @@
 mod cycle;
 mod echo;
 mod frames;
+mod generator;
 mod load;
 mod machine;
 mod memory;
+mod network;
 mod options;
 mod peer;
 mod peers;
@@ -32,7 +34,7 @@ use report::{Report, Section};
 /// One group of figures.
 type Figure = fn(&setup::Setup) -> Section;
 
-const FIGURES: [(&str, Figure); 14] = [
+const FIGURES: [(&str, Figure); 20] = [
     ("echo", echo::measure),
     ("memory", memory::measure),
     ("cycle", cycle::measure),
@@ -47,6 +49,12 @@ const FIGURES: [(&str, Figure); 14] = [
     ("relay-faults", relay::faults::measure),
     ("tls-bulk", relay::tls::measure_bulk),
     ("tls-handshakes", relay::tls::measure_handshakes),
+    ("generator-closed", generator::closed::measure),
+    ("generator-bulk", generator::bulk::measure),
+    ("generator-stall", generator::stall::measure),
+    ("generator-timer", generator::timer::measure),
+    ("generator-idle", generator::idle::measure),
+    ("generator-others", generator::others::measure),
 ];
 
 /// Runs the recipe.

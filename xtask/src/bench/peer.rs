@@ -99,7 +99,7 @@ impl Peer {
         let is_ours = |word: &str| folders.iter().any(|folder| Path::new(word).starts_with(folder));
         let short = |(index, word): (usize, &String)| match word.rsplit_once('/') {
             Some((_, name)) if index == 0 || is_ours(word) => name.to_owned(),
-            _ if word.contains(' ') => format!("'{word}'"),
+            _ if word.contains([' ', '\\']) => format!("'{word}'"),
             _ => word.clone(),
         };
         in_capitals(&self.command.iter().enumerate().map(short).collect::<Vec<_>>().join(" "))
@@ -182,5 +182,6 @@ mod tests {
         let peer =
             Peer::new("x", &["/usr/bin/env", "serve", "127.0.0.1:{port}", "--reply", REPLY, "/bin/cat"], Answer::Reply);
         assert_eq!(peer.typed(), "env serve 127.0.0.1:PORT --reply 'thank you !' /bin/cat");
+        assert_eq!(Peer::new("x", &["x", r"PING\r\n"], Answer::Reply).typed(), r"x 'PING\r\n'");
     }
 }

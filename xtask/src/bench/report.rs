@@ -145,6 +145,9 @@ impl Report<'_> {
             ("python3", "--version"),
             ("xxd", "--version"),
             ("hexyl", "--version"),
+            ("iperf3", "--version"),
+            ("wrk", "-v"),
+            ("redis-server", "--version"),
         ];
         for (name, option) in others {
             if program(name).is_some() {

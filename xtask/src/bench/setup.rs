@@ -11,7 +11,7 @@ use super::{machine, peers};
 use crate::packages::{self, Package};
 use crate::workspace::{self, cargo};
 
-const PACKAGES: [Package; 11] = [
+const PACKAGES: [Package; 14] = [
     Package { name: "ncat", program: "ncat", reason: "comparison with ncat" },
     Package { name: "socat", program: "socat", reason: "comparison with socat" },
     Package { name: "netcat-openbsd", program: "nc.openbsd", reason: "comparison with nc" },
@@ -20,14 +20,17 @@ const PACKAGES: [Package; 11] = [
     Package { name: "hexyl", program: "hexyl", reason: "comparison with hexyl" },
     Package { name: "redir", program: "redir", reason: "comparison with redir" },
     Package { name: "openssl", program: "openssl", reason: "comparison over TLS" },
+    Package { name: "iperf3", program: "iperf3", reason: "comparison with iperf3" },
+    Package { name: "wrk", program: "wrk", reason: "comparison with wrk" },
     // Kept last: left out where installing them would start a service.
     Package { name: "nginx", program: "nginx", reason: "comparison with nginx" },
     Package { name: "libnginx-mod-stream", program: peers::NGINX_STREAM, reason: "comparison with nginx" },
     Package { name: "haproxy", program: "haproxy", reason: "comparison with HAProxy" },
+    Package { name: "redis-server", program: "redis-server", reason: "comparison with redis-benchmark" },
 ];
 
 /// Those of the packages that bring a service.
-const SERVICES: usize = 3;
+const SERVICES: usize = 4;
 
 /// Descriptors beside the connections.
 const OTHER_DESCRIPTORS: u64 = 100;

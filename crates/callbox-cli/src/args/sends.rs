@@ -1,10 +1,10 @@
 //! What to send: several kinds of flag whose order among each other counts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use callbox::frame::Framing;
-use callbox::text::{Template, parse_hex, unescape, unescape_in};
+use callbox::text::{Encoding, Template, parse_hex, unescape, unescape_in};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::TextArgs;
@@ -60,21 +60,69 @@ impl Sends {
     ///
     /// A character that the encoding does not have, a bad template, or what fits no frame.
     pub fn ready(&self, text: &TextArgs, template: bool, framing: &Framing) -> Result<Vec<Ready>, Failure> {
+        self.made(text.framing.encoding, template, framing)
+    }
+
+    fn made(&self, encoding: Encoding, template: bool, framing: &Framing) -> Result<Vec<Ready>, Failure> {
         let of = |flag: &'static str| move |invalid: callbox::Invalid| Failure::usage(format!("{flag}: {invalid}"));
         let framed =
             |bytes: &[u8], flag| framing.encode(bytes).map(|bytes| Ready::Bytes(bytes.into())).map_err(of(flag));
         let ready = |send: &Send| match send {
             Send::Text(written) if template => {
-                let template = Template::parse(written, text.encoding).map_err(of("--send"))?;
+                let template = Template::parse(written, encoding).map_err(of("--send"))?;
                 Ok(Ready::Template(template))
             }
-            Send::Text(written) => framed(&unescape_in(written, text.encoding).map_err(of("--send"))?, "--send"),
+            Send::Text(written) => framed(&unescape_in(written, encoding).map_err(of("--send"))?, "--send"),
             Send::Bytes(bytes) => framed(bytes, "--send-hex"),
             Send::File(path) => Ok(Ready::File(path.clone())),
             Send::Stdin => Ok(Ready::Stdin),
         };
         self.0.iter().map(ready).collect()
     }
+}
+
+impl Sends {
+    /// Returns what is sent without frames, for whoever makes frames of it each time.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sends::ready`].
+    pub fn unframed(&self, encoding: Encoding, template: bool) -> Result<Vec<Ready>, Failure> {
+        self.made(encoding, template, &Framing::none())
+    }
+
+    /// Returns all of it in one, in the order given; files and standard input are read now.
+    ///
+    /// # Errors
+    ///
+    /// A character that the encoding does not have, and files that cannot be read.
+    pub fn at_once(&self, encoding: Encoding) -> Result<Vec<u8>, Failure> {
+        let mut all = Vec::new();
+        for send in &self.0 {
+            match send {
+                Send::Text(written) => all.extend(
+                    unescape_in(written, encoding).map_err(|invalid| Failure::usage(format!("--send: {invalid}")))?,
+                ),
+                Send::Bytes(bytes) => all.extend_from_slice(bytes),
+                Send::File(path) => all.extend(file(path)?),
+                Send::Stdin => all.extend(stdin()?),
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Reads a file whole.
+pub fn file(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| Failure::local(&format!("read {}", path.display()), &error))
+}
+
+/// Reads standard input to its end.
+pub fn stdin() -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let read = std::io::Read::read_to_end(&mut std::io::stdin(), &mut bytes);
+    read.map_err(|error| Failure::local("read standard input", &error))?;
+    Ok(bytes)
 }
 
 impl clap::FromArgMatches for Sends {

@@ -9,9 +9,9 @@ use callbox::view::{Show, Timestamps};
 use super::values::size;
 use crate::exit::Failure;
 
-/// Frames, encodings and views.
+/// Frames and encodings.
 #[derive(Debug, Clone, clap::Args)]
-pub struct TextArgs {
+pub struct FramingArgs {
     /// Cut the bytes into frames: none, line, crlf, delim:0x03, fixed:20, length:u16be, length:u32le+adj=-4, varint, netstring, slip, cobs, idle:50ms or json
     #[arg(long, value_name = "SPEC", default_value = "none", help_heading = "Frames and text")]
     pub frame: Framing,
@@ -24,15 +24,22 @@ pub struct TextArgs {
     /// The encoding of text, sent and shown, such as gbk, big5, shift_jis or utf-16le
     #[arg(long, value_name = "LABEL", default_value = "utf-8", help_heading = "Frames and text")]
     pub encoding: Encoding,
+    /// The number from which all that is random is drawn, so that it can be had again: {uuid} and {random:..} in templates, and faults [default: drawn, and said]
+    #[arg(long, value_name = "N", help_heading = "Frames and text")]
+    pub seed: Option<u64>,
+}
+
+/// Frames, encodings and views.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TextArgs {
+    #[command(flatten)]
+    pub framing: FramingArgs,
     /// How bytes are shown: text, hex, both (a hexdump with characters), raw or none [default: text on a terminal, in serve and in relay, else raw]
     #[arg(long, value_name = "HOW", help_heading = "Frames and text")]
     pub show: Option<Show>,
     /// Put a time before each chunk or frame shown: none, clock, delta (since the one before) or relative (since the session's start)
     #[arg(long, value_name = "WHICH", default_value = "none", help_heading = "Frames and text")]
     pub timestamps: Timestamps,
-    /// The number from which all that is random is drawn, so that it can be had again: {uuid} and {random:..} in templates, and faults [default: drawn, and said]
-    #[arg(long, value_name = "N", help_heading = "Frames and text")]
-    pub seed: Option<u64>,
 }
 
 /// Variables in the texts sent.
@@ -47,7 +54,7 @@ pub struct TemplateArgs {
     pub template: bool,
 }
 
-impl TextArgs {
+impl FramingArgs {
     /// Returns how the bytes are cut, in the encoding.
     ///
     /// # Errors

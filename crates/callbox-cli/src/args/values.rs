@@ -1,5 +1,6 @@
 //! Parsers of single values, all of them the library's.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use callbox::Invalid;
@@ -34,4 +35,15 @@ pub fn bytes_rate(text: &str) -> Result<u64, Invalid> {
 /// 0 switches a timeout off.
 pub fn optional(timeout: Duration) -> Option<Duration> {
     (!timeout.is_zero()).then_some(timeout)
+}
+
+/// An address of this machine to connect from, with a port or without.
+pub fn source(text: &str) -> Result<SocketAddr, String> {
+    let ip = text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let addr = ip.map(|ip| SocketAddr::new(ip, 0)).or_else(|_| text.parse::<SocketAddr>());
+    addr.map_err(|_| {
+        format!(
+            "{text:?} is no address of this machine; write it in numbers, as 192.0.2.1, 192.0.2.1:4000 or [::1]:4000"
+        )
+    })
 }

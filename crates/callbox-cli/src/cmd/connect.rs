@@ -1,6 +1,6 @@
 //! `callbox connect ADDR`
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use callbox::addr::Endpoint;
@@ -14,7 +14,7 @@ use callbox::{Client, Stream};
 use super::pipe::{self, PipeArgs};
 use crate::app::{App, Purpose, Watched};
 use crate::args::{
-    AddressArgs, ClientTlsArgs, FamilyArgs, OutputArgs, SocketArgs, ThroughArgs, duration, optional, retry_of,
+    AddressArgs, ClientTlsArgs, FamilyArgs, OutputArgs, SocketArgs, ThroughArgs, duration, optional, retry_of, source,
 };
 use crate::exit::Failure;
 use crate::signal::Signals;
@@ -122,14 +122,4 @@ pub fn show_options(app: &App, stream: &Stream) {
     {
         app.say(format!("socket options: {effective}"));
     }
-}
-
-fn source(text: &str) -> Result<SocketAddr, String> {
-    let ip = text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    let addr = ip.map(|ip| SocketAddr::new(ip, 0)).or_else(|_| text.parse::<SocketAddr>());
-    addr.map_err(|_| {
-        format!(
-            "{text:?} is no address of this machine; write it in numbers, as 192.0.2.1, 192.0.2.1:4000 or [::1]:4000"
-        )
-    })
 }

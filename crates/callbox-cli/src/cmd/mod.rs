@@ -1,13 +1,17 @@
 //! One file a command: its arguments and a composition of the library's parts.
 
+pub mod bench;
 pub mod completions;
 pub mod connect;
 pub mod listen;
 pub mod man;
+pub mod ping;
 pub mod pipe;
 pub mod relay;
 pub mod serve;
 pub mod tour;
+pub mod wait;
+pub mod wait_for_it;
 
 use std::io::Write;
 use std::path::Path;

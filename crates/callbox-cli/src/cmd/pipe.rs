@@ -130,7 +130,7 @@ pub async fn run(
         Ok(console) => console,
         Err(error) => return (Err(Failure::local("open the console", &error)), report(&session)),
     };
-    if args.text.seed.is_none() && (plan.draws_randomness() || plan.faults.is_some()) {
+    if args.text.framing.seed.is_none() && (plan.draws_randomness() || plan.faults.is_some()) {
         app.drew(plan.seed);
     }
     let (stream, bending) = match &plan.faults {
@@ -208,8 +208,13 @@ impl<'a> Input<'a> {
     ) -> std::io::Result<Input<'a>> {
         if let Some(console) = console {
             let style = plan.style.clone();
-            let outgoing =
-                Outgoing::new(Side::Connect, args.text.spec(), args.console.eol, style, args.text.seed_of(plan.seed));
+            let outgoing = Outgoing::new(
+                Side::Connect,
+                args.text.framing.spec(),
+                args.console.eol,
+                style,
+                args.text.framing.seed_of(plan.seed),
+            );
             let (seat, chunks) = Seat::take(console, outgoing, stream, manner)?;
             return Ok(Input { chunks, seat: Some(seat) });
         }

@@ -117,8 +117,8 @@ pub enum TapArg {
 
 /// Binds and relays.
 pub fn run(args: &RelayArgs, output: &OutputArgs) -> Result<u8, Failure> {
-    let framing = args.text.framing()?;
-    let (seed, drawn) = args.text.seed();
+    let framing = args.text.framing.framing()?;
+    let (seed, drawn) = args.text.framing.seed();
     if args.listen.is_some() && args.upstreams.is_empty() {
         let failure = Failure::usage("the address to listen on is there, and no upstream");
         return Err(failure.hint("write callbox relay LISTEN UPSTREAM"));
@@ -179,7 +179,7 @@ fn watched(args: &RelayArgs, framing: Framing) -> Watched {
     let text = &args.text;
     let style = Style {
         show: text.show.unwrap_or(if App::stdout_is_null() { Show::None } else { Show::Text }),
-        encoding: text.encoding,
+        encoding: text.framing.encoding,
         timestamps: text.timestamps,
         asked: text.show == Some(Show::Text),
         json: framing.rule == Rule::Json,
@@ -191,7 +191,7 @@ fn watched(args: &RelayArgs, framing: Framing) -> Watched {
         framing,
         most_frames: None,
         // Who only watches ends nothing, unless a maximum is asked for.
-        ends_session: if text.max_frame.is_some() { Ends::Both } else { Ends::Nobody },
+        ends_session: if text.framing.max_frame.is_some() { Ends::Both } else { Ends::Nobody },
         inbound: Role::Server.inbound(),
         raw: false,
         expiry_warn: None,

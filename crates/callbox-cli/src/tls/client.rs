@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use callbox::net::tls::{Certificate, ClientTls, ClientTlsOptions, Identity, Roots};
+use callbox::text::safe;
 
 use super::{expiry, keylog, unready};
 use crate::app::App;
@@ -90,6 +91,15 @@ impl Ready {
     pub fn say_whom(&self, app: &App) {
         self.warnings.iter().for_each(|warning| app.warn(warning));
         self.roots.iter().for_each(|roots| app.say(roots.clone()));
+    }
+}
+
+impl Ready {
+    /// Says what the user should know where there are no events: warnings in any case, the rest where talk is wanted.
+    pub fn say_plainly(&self, talk: bool) {
+        self.warnings.iter().for_each(|warning| expiry::warn(warning));
+        let rest = self.roots.iter().chain(&self.secrets).filter(|_| talk);
+        rest.for_each(|text| crate::ui::complain(&format!("{}\n", safe(text))));
     }
 }
 

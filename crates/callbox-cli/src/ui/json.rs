@@ -19,6 +19,12 @@ use tokio::time::Instant;
 
 use crate::exit::{self, Failure};
 
+mod ping;
+mod waited;
+
+pub use ping::{Pinged, ping};
+pub use waited::{Waited, waited};
+
 /// The version of the format.
 const VERSION: u8 = 1;
 /// The last second of the year 9999, since 1970: no later one can be written.

@@ -6,10 +6,13 @@ use std::sync::{PoisonError, RwLock};
 
 use crate::console::{Screen, direct};
 
+pub mod enter;
 pub mod input;
 pub mod json;
+pub mod live;
 pub mod log;
 pub mod output;
+pub mod pings;
 pub mod sampler;
 pub mod thread;
 pub mod tls;

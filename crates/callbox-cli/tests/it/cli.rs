@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -66,6 +67,15 @@ pub(crate) fn connected<'a, T: Send + 'static>(
 ) -> (Process, Script<T>) {
     let (address, peer) = Script::serves(part);
     (connect(address, words).input(Input::Piped).start(), peer)
+}
+
+/// Returns an address where nobody listens, for as long as its socket is held.
+pub(crate) fn nobody() -> (OwnedFd, String) {
+    use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
+    let held = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    bind(&held, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("binds");
+    let address = SocketAddr::try_from(getsockname(&held).expect("bound")).expect("IPv4");
+    (held, address.to_string())
 }
 
 /// Talks to an echo server once, to show that it is alive and serves.

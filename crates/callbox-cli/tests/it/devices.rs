@@ -9,7 +9,7 @@ use callbox_testkit::{Callbox, Input, Process, Script, Server, requires, skip};
 use crate::cli::{connect, served};
 
 /// Modbus/TCP: transaction and protocol, two bytes each, before the length; the unit and the function after it.
-const MODBUS: &str = "length:u16be+offset=4";
+pub(crate) const MODBUS: &str = "length:u16be+offset=4";
 
 /// The program of a device, or of a client of one, in the folder `tests/devices`.
 fn program(name: &str) -> PathBuf {
@@ -22,11 +22,11 @@ fn python(interpreter: impl Into<PathBuf>) -> Callbox {
 }
 
 /// Returns the Python that has pymodbus.
-fn pymodbus() -> Option<PathBuf> {
+pub(crate) fn pymodbus() -> Option<PathBuf> {
     std::env::var_os("CALLBOX_PYMODBUS").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
-const NO_PYMODBUS: &str =
+pub(crate) const NO_PYMODBUS: &str =
     "needs pymodbus: CALLBOX_PYMODBUS is to name a Python that has it (`cargo xtask test` makes one where it can)";
 
 /// Starts a device and returns it with its address, read from its ready line.
@@ -38,7 +38,7 @@ fn device(command: Callbox) -> (Process, SocketAddr) {
     (device, SocketAddr::from(([127, 0, 0, 1], port.unwrap_or_else(|| panic!("a ready line in {text:?}")))))
 }
 
-fn modbus_device(python_with_it: PathBuf, framer: &str) -> (Process, SocketAddr) {
+pub(crate) fn modbus_device(python_with_it: PathBuf, framer: &str) -> (Process, SocketAddr) {
     device(python(python_with_it).arg(program("modbus_server.py")).arg(framer))
 }
 

@@ -115,6 +115,12 @@ mod devices;
 /// Relays steered while they run (rows 109, 110, 112, 113).
 mod control;
 
+/// `bench`: the reasons of its exit codes, whom it reached.
+mod bench_said;
+
+/// `bench`: flags that mean nothing together, files that cannot be written.
+mod bench_usage;
+
 /// Faults on `serve`, `connect` and `listen`: latency, cuts, chance.
 mod bent;
 
@@ -133,7 +139,25 @@ mod tls_trust;
 /// Thousands of clients at once.
 mod crowd;
 
-/// Real programs through a relay.
+/// What the tests of `bench` share.
+mod bench_kit;
+
+/// `bench`: how much is done, of what, on which connections.
+mod bench;
+
+/// `bench` and what goes wrong.
+mod bench_faults;
+
+/// `bench` at a rate.
+mod bench_open;
+
+/// What `bench` gives out.
+mod bench_outputs;
+
+/// `bench --verify`.
+mod bench_verify;
+
+/// Real programs, through a relay and under load.
 mod real;
 
 /// The tour.
@@ -201,3 +225,15 @@ mod tls_endings;
 
 /// TLS over a wire that cuts and damages it.
 mod tls_wire;
+
+/// What is seen of a load run while it goes on (rows 73 and 74).
+mod live;
+
+/// How long a server takes, phase by phase.
+mod ping;
+
+/// Waiting until servers are ready, and becoming a command.
+mod wait;
+
+/// callbox by the name of a well-known script.
+mod wait_for_it;

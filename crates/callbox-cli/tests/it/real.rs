@@ -1,4 +1,4 @@
-//! Real programs through `callbox relay`: each does the same with it as without.
+//! Real programs through `callbox relay`: each does the same with it as without. And real servers under `callbox bench`.
 
 use std::fmt::Debug;
 use std::fs::File;
@@ -9,6 +9,18 @@ use std::time::Duration;
 use callbox_testkit::{Callbox, Output, Process, Scratch, Signal, patience};
 
 use crate::cli::callbox;
+
+/// `bench` on HTTP servers.
+mod bench_http;
+
+/// `bench` on a Modbus device.
+mod bench_modbus;
+
+/// `bench` on PostgreSQL.
+mod bench_postgres;
+
+/// `bench` on Redis.
+mod bench_redis;
 
 /// `haproxy` before and behind.
 mod haproxy;

@@ -4,7 +4,7 @@ use callbox_testkit::{Outcome, Scratch, requires, skip};
 
 use crate::cli::callbox;
 
-const COMMANDS: [&str; 4] = ["connect", "listen", "serve", "tour"];
+const COMMANDS: [&str; 6] = ["connect", "listen", "serve", "ping", "wait", "tour"];
 
 #[track_caller]
 fn usage_error(words: &[&str]) -> Outcome {

@@ -147,6 +147,11 @@ impl Framer {
         if self.spent { &[] } else { &self.held }
     }
 
+    /// Tells whether a frame has begun and is not complete; bytes between frames begin none.
+    pub(crate) fn is_within(&self) -> bool {
+        self.held().len() > self.scan.lead()
+    }
+
     /// Returns how frames arrived so far; exact once [`next`](Framer::next) has returned none.
     ///
     /// A chunk is what was given to `next` until it returned none. Bytes between frames are not counted as any frame's.

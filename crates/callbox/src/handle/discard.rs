@@ -17,7 +17,7 @@ impl Handler for Discard {
         let mut turn = 0;
         poll_fn(|cx| {
             while turn < TURN_BYTES {
-                match ready!(stream.poll_chunk_with(cx, |_, bytes| bytes.len()))? {
+                match ready!(stream.poll_large_with(cx, |_, bytes| bytes.len()))? {
                     Some(length) => turn += length,
                     None => return Poll::Ready(Ok(())),
                 }

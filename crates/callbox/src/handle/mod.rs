@@ -6,6 +6,7 @@ pub mod answer;
 pub mod discard;
 pub mod echo;
 pub mod erased;
+pub mod exchange;
 pub mod exec;
 pub mod faulty;
 pub mod generate;

@@ -187,6 +187,24 @@ async fn connect_resolved(addr: &Addr, addrs: &[SocketAddr], options: &ConnectOp
     Ok(Connected { socket, peer: peer.into(), phases })
 }
 
+/// Looks the addresses of `addr` up, for connecting more than once; `None` where there is nothing to look up.
+///
+/// # Errors
+///
+/// As [`resolve`], and when the lookup does not end before the timeout.
+///
+/// # Cancel safety
+///
+/// Dropping the future abandons the lookup.
+pub(crate) async fn lookup(addr: &Addr, options: &ConnectOptions) -> Result<Option<Vec<SocketAddr>>> {
+    let Addr::Tcp { host, port } = addr else { return Ok(None) };
+    let deadline = options.timeout.map(|timeout| Instant::now() + timeout);
+    match within(deadline, addresses(host, *port, options.family)).await {
+        Some(addrs) => addrs.map(Some),
+        None => Err(timed_out(options.timeout).at(addr)),
+    }
+}
+
 /// Connects to `addr`, trying every address it has.
 ///
 /// # Errors

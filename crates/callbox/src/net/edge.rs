@@ -164,6 +164,11 @@ impl Edge {
         &self.session
     }
 
+    /// Tells whether TLS is spoken.
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self.io, Io::Tls(_))
+    }
+
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.io.descriptor()
     }

@@ -20,6 +20,7 @@ pub(crate) mod splice;
 pub mod starttls;
 pub mod stream;
 pub mod sys;
+pub(crate) mod timer;
 pub mod tls;
 pub mod unix;
 mod wire;

@@ -69,13 +69,13 @@ async fn prepare(target: Target<'_>, options: &ConnectOptions, preface: &[u8]) -
     let Registered { socket, peer, mut phases } = reached;
     introduce(&socket, preface).map_err(|error| error.at(&peer))?;
     let deadline = options.timeout.map(|timeout| begun + timeout);
+    let shaking = Instant::now();
     if let Some(protocol) = options.starttls {
         starttls::ask(protocol, &socket, target.addr(), deadline).await?;
     }
     let Some(tls) = &options.tls else {
         return Ok(Opened { io: Io::Socket(socket), peer, phases, through });
     };
-    let shaking = Instant::now();
     let tls = tls.connect(socket, target.addr(), deadline).await?;
     phases.tls = shaking.elapsed();
     Ok(Opened { io: Io::Tls(Box::new(tls)), peer, phases, through })

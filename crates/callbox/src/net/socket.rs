@@ -242,7 +242,9 @@ impl Socket {
     /// As [`Socket::bind`].
     pub fn bind_source(&self, addr: SocketAddr) -> Result<()> {
         let reserve = || {
-            if addr.port() != 0 {
+            if addr.port() == 0 {
+                sys::bind_without_port(self.fd.as_fd())?;
+            } else {
                 self.fd.set_reuse_address(true)?;
             }
             self.fd.bind(&SockAddr::from(addr))

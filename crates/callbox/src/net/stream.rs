@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::addr::Addr;
 use crate::direction::Role;
 use crate::error::{Error, Kind, Result};
-use crate::net::edge::Edge;
+use crate::net::edge::{Edge, MOST_SCRATCH_BYTES};
 use crate::net::io::Io;
 use crate::observers::Observers;
 use crate::report::{SessionId, TcpFacts};
@@ -187,6 +187,17 @@ impl Stream {
         take: impl FnOnce(&mut Context<'_>, &[u8]) -> R,
     ) -> Poll<Result<Option<R>>> {
         self.edge.poll_chunk_with(cx, take).map_err(|error| self.edge.failed("read", error))
+    }
+
+    /// The same, taking more at once where more is there: for those that only want it gone.
+    #[inline(always)]
+    pub(crate) fn poll_large_with<R>(
+        &self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&mut Context<'_>, &[u8]) -> R,
+    ) -> Poll<Result<Option<R>>> {
+        let received = self.edge.poll_at_most_with(cx, MOST_SCRATCH_BYTES, take);
+        received.map_err(|error| self.edge.failed("read", error))
     }
 
     /// Sends what fits now.

@@ -38,6 +38,8 @@ pub fn tcp_facts(socket: BorrowedFd<'_>) -> io::Result<TcpFacts> {
     Ok(TcpFacts {
         state: info.tcpi_state,
         round_trip: Duration::from_micros(u64::from(info.tcpi_rtt)),
+        round_trip_variation: Duration::from_micros(u64::from(info.tcpi_rttvar)),
+        congestion_window: info.tcpi_snd_cwnd,
         retransmissions: info.tcpi_total_retrans,
         acknowledged_bytes: acknowledged(&info),
         unread_bytes: unread_bytes(socket).unwrap_or(0) as u64,
@@ -108,6 +110,30 @@ pub fn unacknowledged_bytes(socket: BorrowedFd<'_>) -> io::Result<usize> {
 #[cfg(not(target_os = "linux"))]
 pub fn unacknowledged_bytes(_socket: BorrowedFd<'_>) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Has a socket that is bound to an address without a port get its port when it connects, so that the port only has to be unused
+/// towards that peer (`IP_BIND_ADDRESS_NO_PORT`, ip(7)): else all connections from one address share 28,000 ports, wherever to.
+#[cfg(target_os = "linux")]
+pub fn bind_without_port(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: the option takes an int, which lives until the call is over.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const on).cast(),
+            mem::size_of_val(&on) as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Elsewhere ports are chosen when binding.
+#[cfg(not(target_os = "linux"))]
+pub fn bind_without_port(_socket: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(())
 }
 
 /// Returns the bytes that have arrived and that nobody has read (`SIOCINQ`).
@@ -315,6 +341,7 @@ mod tests {
         // The SYN counts as one in some kernels.
         assert!((5..=6).contains(&facts.acknowledged_bytes), "{facts:?}");
         assert!(facts.round_trip > Duration::ZERO);
+        assert!(facts.congestion_window > 0);
     }
 
     #[test]

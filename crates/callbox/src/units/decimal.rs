@@ -53,8 +53,11 @@ impl Decimal {
         self.fraction == 0
     }
 
+    /// Returns the number nearest to what was written, so that what is printed in full reads back as the same.
     pub(super) fn to_f64(self) -> f64 {
-        self.whole as f64 + self.fraction as f64 / self.scale as f64
+        let digits = self.scale.ilog10() as usize;
+        let written = format!("{}.{:0digits$}", self.whole, self.fraction);
+        written.parse().expect("digits around a point are a number")
     }
 }
 
@@ -81,6 +84,13 @@ mod tests {
         assert_eq!(times(".5", 10), 5);
         assert_eq!(times("0.9999999999999999999999", 1_000), 999);
         assert_eq!(times("18446744073709551615", u64::MAX), u128::from(u64::MAX) * u128::from(u64::MAX));
+    }
+
+    #[test]
+    fn the_nearest_floating_point_number_is_found() {
+        for number in [0.0, 12_345.678, 0.1, 0.007, 29.6, 33.43, 1e15, 0.000_123_456_789] {
+            assert_eq!(Decimal::take("number", &number.to_string(), 0).unwrap().0.to_f64(), number);
+        }
     }
 
     #[test]

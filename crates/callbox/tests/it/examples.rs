@@ -115,3 +115,16 @@ fn the_fixtures_pass_their_own_tests() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(String::from_utf8_lossy(&output.stdout).contains("  4. expects the end of stream"));
 }
+
+#[test]
+fn all_that_a_load_run_asks_is_answered() {
+    let output = example("load").arg("200/s").output().expect("runs");
+    assert!(output.status.success());
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<&str> = text.lines().collect();
+    let counts: Vec<u64> = lines[0].split(' ').filter_map(|word| word.parse().ok()).collect();
+    // A machine that stands still at the end begins fewer.
+    assert!(matches!(counts[..], [answered, asked, 0] if answered == asked && asked > 100), "{text}");
+    let heads: Vec<_> = lines[1..].iter().map(|line| line.split(' ').next().unwrap_or_default()).collect();
+    assert_eq!(heads, ["p50:", "p90:", "p99:", "p99.9:", "at"]);
+}

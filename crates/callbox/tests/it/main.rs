@@ -25,6 +25,9 @@ mod half_close;
 mod limits;
 /// Faults at the listener, put on and taken off while it runs.
 mod listener_faults;
+/// Load runs: schedules in virtual time, stalls, ends, servers that go away.
+mod load;
+mod load_faults;
 /// A second server gets a copy of what clients send, and its answers are compared.
 mod mirror;
 /// Behind a proxy: the PROXY protocol, versions 1 and 2.

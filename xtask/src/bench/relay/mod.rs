@@ -6,7 +6,6 @@
 pub(crate) mod bulk;
 pub(crate) mod faults;
 pub(crate) mod memory;
-mod network;
 mod peers;
 pub(crate) mod rate;
 pub(crate) mod response;
@@ -27,7 +26,7 @@ const WARM_UP_MS: usize = 200;
 
 /// Makes a section of figures, in a namespace where that is allowed.
 fn section(title: &'static str, setup: &Setup, measure: impl FnOnce(&mut Section) + Send) -> Section {
-    network::apart(|note| {
+    super::network::apart(|note| {
         let mut section = Section::new(title);
         section.say(&format!(
             "Relays are pinned to one core, both ends (one process) to the other, so a relay has one thread where it can choose: \

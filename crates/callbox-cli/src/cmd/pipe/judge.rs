@@ -48,7 +48,7 @@ pub fn judge(app: &App, args: &PipeArgs, session: &Session, outcome: Outcome) ->
         ending => match (&outcome.expect, args.count) {
             (Some(expect), _) if !expect.is_met() => Err(hurried(unmet(expect, &ending, peer, args), session, args)),
             (_, Some(count)) if outcome.counted < count => {
-                let what = if args.text.frame.is_none() { "chunks" } else { "frames" };
+                let what = if args.text.framing.frame.is_none() { "chunks" } else { "frames" };
                 let ended = match ending {
                     Ending::Stopped(Termination::Fault) => "a fault ended the session".to_owned(),
                     _ => format!("the {peer} ended its stream"),
@@ -69,7 +69,7 @@ fn no_frame(args: &PipeArgs, session: &Session) -> Option<Failure> {
         _ => return None,
     };
     let problem = session.frame_error().map(|error| error.to_string()).unwrap_or_default();
-    let error = Error::new("read", kind, format!("{problem} ({})", args.text.frame)).at(session.peer());
+    let error = Error::new("read", kind, format!("{problem} ({})", args.text.framing.frame)).at(session.peer());
     Some(Failure::from(error).hint(hint))
 }
 
@@ -104,7 +104,8 @@ fn unmet(expect: &Expect, ending: &Ending, peer: &str, args: &PipeArgs) -> Failu
     let instead = match expect.tail() {
         [] => "nothing came".to_owned(),
         tail => {
-            let (mut printer, mut text) = (Printer::in_encoding(Lines::Escape, args.text.encoding), String::new());
+            let (mut printer, mut text) =
+                (Printer::in_encoding(Lines::Escape, args.text.framing.encoding), String::new());
             printer.push(tail, &mut text);
             printer.finish(&mut text);
             format!("what came instead: \"{text}\"")

@@ -51,31 +51,33 @@ impl PipeArgs {
     pub fn plan(&self, output: &OutputArgs) -> Result<Plan, Failure> {
         self.check_files()?;
         let text = &self.text;
-        let framing = text.framing()?;
+        let framing = text.framing.framing()?;
         let sends = self.sends.ready(text, self.template.template, &framing)?;
         let parse = |pattern: &Pattern| {
             let written = pattern.to_string();
-            if written.starts_with("re:") && !written.is_ascii() && !text.encoding.is_utf8() {
-                let problem =
-                    format!("--expect: a regex is on bytes, and \"{written}\" is not written in {}", text.encoding);
+            if written.starts_with("re:") && !written.is_ascii() && !text.framing.encoding.is_utf8() {
+                let problem = format!(
+                    "--expect: a regex is on bytes, and \"{written}\" is not written in {}",
+                    text.framing.encoding
+                );
                 return Err(
                     Failure::usage(problem).hint("write the bytes as \\xHH, or expect a text instead of a regex")
                 );
             }
-            let parsed = Pattern::parse_in(&pattern.to_string(), text.encoding);
+            let parsed = Pattern::parse_in(&pattern.to_string(), text.framing.encoding);
             parsed.map_err(|invalid| Failure::usage(format!("--expect: {invalid}")))
         };
         let expect = self.expect.iter().map(parse).collect::<Result<_, _>>()?;
         let show = self.show();
         let style = Style {
             show,
-            encoding: text.encoding,
+            encoding: text.framing.encoding,
             timestamps: text.timestamps,
             asked: text.show == Some(Show::Text),
             json: framing.rule == Rule::Json,
             watch: None,
         };
-        let (seed, _) = text.seed();
+        let (seed, _) = text.framing.seed();
         let faults = self.faults.clipped(&framing, seed)?;
         if let Some(fault) = faults.as_ref().and_then(of_listener) {
             let failure =

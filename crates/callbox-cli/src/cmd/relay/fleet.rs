@@ -50,7 +50,7 @@ async fn start(
     args.upstream.check(&given.iter().map(|given| &given.leads).collect::<Vec<_>>())?;
     let bends = given.iter().any(|given| !given.faults.is_empty());
     // Faults may come later.
-    if args.text.seed.is_none() {
+    if args.text.framing.seed.is_none() {
         app.drew(seed);
     }
     let listeners = args.control.as_ref().map(control::bind).transpose()?.unwrap_or_default();

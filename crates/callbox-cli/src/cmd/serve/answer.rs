@@ -47,14 +47,14 @@ impl Plan {
     /// A bad template, a character that the encoding does not have, or an answer that fits no frame.
     pub fn of(args: &ServeArgs) -> Result<Plan, Failure> {
         let text = &args.text;
-        let framing = text.framing()?;
+        let framing = text.framing.framing()?;
         let written = args.reply.as_deref().unwrap_or(TUTORIAL_REPLY);
         let of = |invalid: callbox::Invalid| Failure::usage(format!("--reply: {invalid}"));
-        let (seed, _) = text.seed();
+        let (seed, _) = text.framing.seed();
         let (template, constant) = match args.template.template {
-            true => (Template::parse(written, text.encoding).map_err(of)?, None),
+            true => (Template::parse(written, text.framing.encoding).map_err(of)?, None),
             false => {
-                let bytes = unescape_in(written, text.encoding).map_err(of)?;
+                let bytes = unescape_in(written, text.framing.encoding).map_err(of)?;
                 // Framed here, so that what does not fit is told before anybody connects; if anybody is answered by it.
                 let framed = if replies(args) { framing.encode(&bytes).map_err(of)? } else { Vec::new() };
                 (Template::literal(bytes), Some(Bytes::from(framed)))
@@ -70,7 +70,7 @@ impl Plan {
         };
         let style = Style {
             show: text.show.unwrap_or(Show::Text),
-            encoding: text.encoding,
+            encoding: text.framing.encoding,
             timestamps: text.timestamps,
             asked: text.show == Some(Show::Text),
             json: framing.rule == Rule::Json,
@@ -100,7 +100,7 @@ impl Plan {
     /// Says the seed, where anything is drawn from it.
     pub fn say_seed(&self, app: &App, args: &ServeArgs) {
         let draws = matches!(&self.what, What::Text { template, .. } if template.draws_randomness());
-        if args.text.seed.is_none() && (draws || self.bends) {
+        if args.text.framing.seed.is_none() && (draws || self.bends) {
             app.drew(self.seed);
         }
     }
@@ -133,8 +133,13 @@ impl Plan {
     pub fn head(&self, args: &ServeArgs, observers: &Observers, manner: Manner) -> Result<Option<Head>, Failure> {
         let Some(desk) = &self.desk else { return Ok(None) };
         let style = self.style.clone();
-        let outgoing =
-            Outgoing::new(Side::Serve, args.text.spec(), args.console.eol, style.clone(), args.text.seed_of(self.seed));
+        let outgoing = Outgoing::new(
+            Side::Serve,
+            args.text.framing.spec(),
+            args.console.eol,
+            style.clone(),
+            args.text.framing.seed_of(self.seed),
+        );
         let head = Head::open(outgoing, desk.clone(), observers.clone(), style, manner);
         head.map(Some).map_err(|error| Failure::local("open the console", &error))
     }

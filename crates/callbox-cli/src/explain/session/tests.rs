@@ -29,6 +29,8 @@ fn report() -> SessionReport {
         tcp: Some(TcpFacts {
             state: 7,
             round_trip: Duration::from_micros(21),
+            round_trip_variation: Duration::from_micros(7),
+            congestion_window: 10,
             retransmissions: 0,
             acknowledged_bytes: 11,
             unread_bytes: 0,

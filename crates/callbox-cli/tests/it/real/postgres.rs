@@ -14,7 +14,7 @@ use super::{BY_ALL, Daemon, Target, Upstream, Way, same, tool};
 const NOBODY: u32 = 65534;
 
 /// Returns the folder of the server's programs, which Debian keeps off the path.
-fn programs() -> Option<PathBuf> {
+pub(super) fn programs() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut found: Vec<PathBuf> = versions.map(|entry| entry.path().join("bin")).collect();
     found.retain(|folder| folder.join("initdb").is_file());
@@ -28,14 +28,14 @@ fn unprivileged(command: Callbox) -> Callbox {
 }
 
 /// A cluster in a folder; it listens on a port and at a path.
-struct Cluster {
+pub(super) struct Cluster {
     _server: Daemon,
-    upstream: Upstream,
+    pub(super) upstream: Upstream,
     at_a_path: Upstream,
 }
 
 /// Makes a cluster and starts its server.
-fn cluster(programs: &Path, scratch: &Scratch) -> Cluster {
+pub(super) fn cluster(programs: &Path, scratch: &Scratch) -> Cluster {
     let home = scratch.join("cluster");
     std::fs::create_dir(&home).expect("own folder");
     if rustix::process::geteuid().is_root() {
@@ -88,7 +88,7 @@ fn psql(target: &Target, statement: &str) -> Callbox {
     client("psql", target).args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement])
 }
 
-fn asks(target: &Target, statement: &str) -> String {
+pub(super) fn asks(target: &Target, statement: &str) -> String {
     String::from_utf8_lossy(&psql(target, statement).run().exited(0).quietly().stdout).trim().to_owned()
 }
 

@@ -9,7 +9,7 @@ use callbox_testkit::{
 use super::{BY_ALL, Daemon, Target, Upstream, same, tool};
 
 /// Starts a server that keeps nothing on the disk; a relay to it shows `shows`.
-fn server(scratch: &Scratch, shows: &'static str) -> (Daemon, Upstream) {
+pub(super) fn server(scratch: &Scratch, shows: &'static str) -> (Daemon, Upstream) {
     let address = free_address();
     let (host, port) = (address.ip().to_string(), address.port().to_string());
     let words = ["--bind", &host, "--port", &port, "--save", "", "--appendonly", "no", "--daemonize", "no"];
@@ -20,7 +20,7 @@ fn server(scratch: &Scratch, shows: &'static str) -> (Daemon, Upstream) {
 }
 
 /// Prepares `redis-cli` or `redis-benchmark`.
-fn redis(program: &str, target: &Target) -> Callbox {
+pub(super) fn redis(program: &str, target: &Target) -> Callbox {
     match target {
         Target::Port(address) => {
             tool(program).args(["-h", &address.ip().to_string(), "-p", &address.port().to_string()])
@@ -30,7 +30,7 @@ fn redis(program: &str, target: &Target) -> Callbox {
 }
 
 /// Runs a command and returns what it answered.
-fn asks(target: &Target, words: &[&str]) -> String {
+pub(super) fn asks(target: &Target, words: &[&str]) -> String {
     let outcome = redis("redis-cli", target).args(words).run().exited(0).quietly();
     String::from_utf8_lossy(&outcome.stdout).trim().to_owned()
 }

@@ -71,6 +71,10 @@ impl Tls {
         match self.0 {}
     }
 
+    pub(crate) fn unclaimed(&self) -> usize {
+        match self.0 {}
+    }
+
     pub(crate) fn poll_close(&self, _: &mut Context<'_>, _: impl FnMut(&[u8])) -> Poll<io::Result<()>> {
         match self.0 {}
     }

@@ -2,6 +2,8 @@
 //!
 //! `CALLBOX_BLESS=1 cargo test -p callbox-cli --test reference` writes the generated page anew.
 
+mod validator;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,8 +16,11 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use validator::problem;
+
 const CALLBOX: &str = env!("CARGO_BIN_EXE_callbox");
-const COMMANDS: [&str; 7] = ["connect", "listen", "serve", "relay", "tour", "completions", "man"];
+const COMMANDS: [&str; 10] =
+    ["connect", "listen", "serve", "relay", "bench", "ping", "wait", "tour", "completions", "man"];
 /// A run that takes longer has stopped making progress.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -105,6 +110,10 @@ fn every_flag_that_a_page_names_exists() {
         "access.md",
         "proxies.md",
         "tls.md",
+        "ping.md",
+        "wait.md",
+        "bench.md",
+        "bench-reports.md",
     ]
     .map(|name| format!("docs/reference/{name}"));
     let others = ["README.md", "README.zh-CN.md", "SECURITY.md", "CHANGELOG.md", "docs/relay.md", "docs/systemd.md"]
@@ -168,6 +177,11 @@ fn names_in_the_schema_are_those_of_the_source() {
     assert_eq!(names("closed", "termination"), terminations);
     assert_eq!(names("error", "kind"), names_in("error.rs", "Kind::"), "kinds of errors");
     assert_eq!(names("refused", "reason"), names_in("event.rs", "Refusal::"), "reasons to refuse");
+    let mut endings = names_in("load/report.rs", "Ending::");
+    endings.retain(|ending| ending != "running");
+    assert_eq!(names("report", "ending"), endings, "endings of runs");
+    let limits = &schema["$defs"]["report"]["properties"]["limits"]["items"]["enum"];
+    assert_eq!(*limits, Value::from(names_in("load/report.rs", "Limit::")), "limits of the generator");
     let events = page("docs/reference/events.md");
     for (event, definition) in schema["$defs"].as_object().expect("definitions") {
         let section = events.split(&format!("### `{event}`\n")).nth(1).and_then(|rest| rest.split("\n### ").next());
@@ -188,52 +202,6 @@ fn schema() -> Value {
     serde_json::from_str(&page("docs/reference/events.schema.json")).expect("the schema is JSON")
 }
 
-/// Says what is wrong with `value`, for the part of JSON Schema that ours uses.
-fn problem(schema: &Value, value: &Value) -> Option<String> {
-    for (word, rule) in schema.as_object().expect("a schema is an object") {
-        let list = || rule.as_array().expect("a list").iter();
-        let wrong = match word.as_str() {
-            "type" => match rule.as_str().expect("a type") {
-                "object" => !value.is_object(),
-                "string" => !value.is_string(),
-                "integer" => !value.is_u64() && !value.is_i64(),
-                "boolean" => !value.is_boolean(),
-                "array" => !value.is_array(),
-                other => panic!("unknown type {other}"),
-            },
-            "const" => value != rule,
-            "enum" => !list().any(|one| one == value),
-            "minimum" => value.as_u64() < rule.as_u64(),
-            "required" => list().any(|name| value.get(name.as_str().expect("a name")).is_none()),
-            "properties" => {
-                let mut inner = rule.as_object().expect("an object").iter();
-                let found =
-                    inner.find_map(|(name, rule)| Some(format!("{name}: {}", problem(rule, value.get(name)?)?)));
-                if found.is_some() {
-                    return found;
-                }
-                false
-            }
-            "additionalProperties" => {
-                value.as_object().is_some_and(|map| map.values().any(|value| problem(rule, value).is_some()))
-            }
-            "items" => {
-                let found = value.as_array().and_then(|items| items.iter().find_map(|item| problem(rule, item)));
-                if found.is_some() {
-                    return found;
-                }
-                false
-            }
-            "description" | "title" => false,
-            other => panic!("this validator does not know {other}"),
-        };
-        if wrong {
-            return Some(format!("{value} breaks {word} {rule}"));
-        }
-    }
-    None
-}
-
 /// Checks lines, and that every field in them is documented; returns the names of the events.
 fn check(lines: &[String]) -> BTreeSet<String> {
     let schema = schema();
@@ -251,7 +219,9 @@ fn check(lines: &[String]) -> BTreeSet<String> {
         }
         seen.insert(name.to_owned());
     }
-    assert!(lines.last().is_some_and(|line| line.contains("\"event\":\"summary\"")), "ends with a summary: {lines:?}");
+    let lasts = ["summary", "report", "comparison", "waited"].map(|name| format!("\"event\":\"{name}\""));
+    let whole = lines.last().is_some_and(|line| lasts.iter().any(|last| line.contains(last)));
+    assert!(whole, "ends with a summary: {lines:?}");
     seen
 }
 
@@ -505,6 +475,56 @@ fn lost() -> Vec<String> {
     lines
 }
 
+/// One attempt that is answered, and one that is refused.
+fn pinged() -> Vec<String> {
+    let (_server, address) = Run::serve(&["--echo"]);
+    let (code, mut lines) = Run::callbox(&["ping", &address, "-c", "1", "--send", "hello"]).finish();
+    assert_eq!(code, 0);
+    let (code, nothing) = Run::callbox(&["ping", "unix:/nowhere/at/all", "-c", "1"]).finish();
+    assert_eq!(code, 3);
+    lines.extend(nothing);
+    lines
+}
+
+fn waited() -> Vec<String> {
+    let (_server, address) = Run::serve(&["--echo"]);
+    let (code, lines) = Run::callbox(&["wait", &address, "unix:/nowhere/at/all", "--timeout", "100ms"]).finish();
+    assert_eq!(code, 124);
+    lines
+}
+
+/// No server, exchanges, connections at a rate, a search that finds nothing, and two runs side by side.
+fn benched() -> Vec<String> {
+    let (holder, gone) = Run::serve(&[]);
+    drop(holder);
+    let (code, mut lines) = Run::callbox(&["bench", &gone, "-n", "1"]).finish();
+    assert_eq!(code, 3);
+    assert!(lines.iter().all(|line| line.contains("\"event\":\"error\"")), "{lines:?}");
+    let (_server, address) = Run::serve(&["--echo"]);
+    let kept = |name| Path::new(env!("CARGO_TARGET_TMPDIR")).join(name).display().to_string();
+    let (a, b) = (kept("reference-a.json"), kept("reference-b.json"));
+    let echo = ["bench", &address, "--send", "hello", "--verify", "echo", "-c", "2"];
+    let runs: [&[&str]; 4] = [
+        &["-n", "20", "--save", &a],
+        &["-n", "20", "--rate", "1k/s", "--warm-up", "10ms", "--renew", "--save", &b],
+        &["-n", "20", "--fail-if", "errors>0"],
+        &["-d", "20ms", "--find-rate", "p99<1ns"],
+    ];
+    for (run, expected) in runs.into_iter().zip([0, 0, 0, 1]) {
+        let (code, report) = Run::callbox(&[&echo, run].concat()).finish();
+        assert_eq!(code, expected, "{report:?}");
+        lines.extend(report);
+    }
+    assert!(lines.last().is_some_and(|line| line.contains("\"best\":null")), "{lines:?}");
+    let (code, connected) = Run::callbox(&["bench", &address, "-n", "20", "-c", "2"]).finish();
+    assert_eq!(code, 0);
+    let (code, compared) = Run::callbox(&["bench", "--compare", &a, &b]).finish();
+    assert_eq!(code, 0);
+    lines.extend(connected);
+    lines.extend(compared);
+    lines
+}
+
 #[test]
 fn every_event_of_real_runs_is_in_the_schema() {
     let mut seen = BTreeSet::new();
@@ -520,6 +540,9 @@ fn every_event_of_real_runs_is_in_the_schema() {
         programs,
         paused,
         lost,
+        pinged,
+        waited,
+        benched,
     ];
     for scenario in scenarios {
         seen.extend(check(&scenario()));

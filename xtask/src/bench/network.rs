@@ -13,7 +13,8 @@ use crate::workspace::program;
 
 const CONGESTION: &str = "ipv4/tcp_congestion_control";
 
-/// Settings of the namespace. A relay has one source address and one upstream, so it needs more ports than usual.
+/// Settings of the namespace. A relay, and a load generator, has one source address and one server, so it needs more ports than
+/// usual.
 const SETTINGS: [(&str, &str); 2] = [(CONGESTION, "reno"), ("ipv4/ip_local_port_range", "10000 65000")];
 
 const MAKE_LIMIT: Duration = Duration::from_secs(5);
