@@ -158,7 +158,7 @@ fn an_upstream_that_is_not_believed_is_told_by_name_and_the_client_is_reset() {
     let other = Certificates::of("another CA");
     let relay = callbox(["relay", "127.0.0.1:0", &format!("tls://{behind}"), "--ca", word(other.ca()), "--json"]);
     let (relay, address) = serves(relay, []);
-    Peer::connects(address).expects_reset();
+    Peer::meets_reset(address);
     let ledger = relay.drains().ledger();
     let error = ledger.balances().the("error");
     assert_eq!((&error["kind"], &error["exit"]), (&"tls".into(), &4.into()));

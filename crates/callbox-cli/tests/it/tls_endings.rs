@@ -46,7 +46,7 @@ fn handshakes_that_fail_are_none_of_the_sessions_that_are_asked_for() {
     plain.sends("hello\n");
     server.event("refused", |event| event["reason"] == "not_tls");
     let stranger = kit.client(address, &["--ca", &kit.file("stranger-ca.pem")]);
-    Peer::connects(stranger.address).expects_reset();
+    Peer::meets_reset(stranger.address);
     server.event("refused", |event| event["reason"] == "tls");
     let adapter = kit.client(address, &[]);
     Peer::connects(adapter.address).sends("hello").expects("hello").ends().expects_end();

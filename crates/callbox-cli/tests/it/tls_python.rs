@@ -94,7 +94,7 @@ fn protocols_are_agreed_on_or_refused() {
     adapter.process.shows("alpn=echo");
     // None in common: RFC 7301 has the server say so by an alert.
     let adapter = kit.client(address, &["--alpn", "smtp"]);
-    Peer::connects(adapter.address).expects_reset();
+    Peer::meets_reset(adapter.address);
     adapter.process.shows("failed").shows("alert no application protocol");
     // Who offers none is served, as ever.
     let adapter = kit.client(address, &[]);
@@ -177,7 +177,7 @@ fn clients_must_show_a_certificate_that_our_ca_has_signed() {
         Peer::connects(adapter.address).sends("hello").expects("hello").ends().expects_end();
         for words in [&[][..], &["--cert", &stranger]] {
             let adapter = kit.client(address, &[&version[..], words].concat());
-            Peer::connects(adapter.address).expects_reset();
+            Peer::meets_reset(adapter.address);
             adapter.process.shows("alert");
             let said = adapter.process.output().text().to_lowercase();
             assert!(said.contains("alert") && (said.contains("certificate") || said.contains("unknown ca")), "{said}");

@@ -128,7 +128,7 @@ fn an_upstream_that_is_not_believed_is_named_and_its_client_turned_away() {
     let tls = ["--tls", "--cert", &cert, "--tls-upstream", "--ca", &ca];
     let relay = callbox(["relay", "127.0.0.1:0", &upstream]).args(tls).start();
     let near = kit.client(relay.ready(), &["--ca", &ca]);
-    Peer::connects(near.address).expects_reset();
+    Peer::meets_reset(near.address);
     far.process.shows("failed").shows("UNKNOWN_CA");
     relay.says("is not trusted");
     relay.drains();

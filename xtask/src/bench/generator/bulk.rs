@@ -67,8 +67,8 @@ pub(crate) fn measure(setup: &Setup) -> Section {
              `callbox serve` at the other end, iperf3 has iperf3: neither can talk to the other's server, so a row is a pair of \
              programs. Rates are in GiB (2^30 bytes) a second as the client counts them, sent one way and received the other. \
              Processor time is looked at from outside, the same way for all: user and system, of the whole process from its start \
-             to its end (`/proc/PID/stat`), divided by all the bytes it moved; *both ends* adds what the server used meanwhile. Both \
-             clients write 128 KiB at once unless told otherwise, which they are not. In a last row, not judged, `callbox bench` has an \
+             to its end (`/proc/PID/stat`), divided by all the bytes it moved; *both ends* adds what the server used meanwhile. Neither is told \
+             how much to write at once: iperf3 takes 128 KiB, callbox 512 KiB. In a last row, not judged, `callbox bench` has an \
              other end that belongs to neither and does the least: a thread a connection, which reads or writes 256 KiB at once.",
             length(setup).as_secs(),
             setup.options.relay_rounds(),
