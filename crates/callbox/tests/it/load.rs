@@ -174,6 +174,19 @@ async fn a_closed_workload_waits_for_its_answers_and_thinks() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn answers_behind_the_end_of_a_closed_run_take_their_time_too() {
+    let plan = Plan {
+        stop: Stop::after(Duration::from_millis(200)),
+        connections: 1,
+        ..plan(dialogue("x", "any"), |stream| echo_after(stream, 70 * MILLI))
+    };
+    let report = run(plan).await;
+    // Begun at 0, 70 and 140 ms: the last answer comes 10 ms after the end.
+    assert_eq!((report.answered, report.lost, report.duration), (3, 0, 210 * MILLI));
+    assert_eq!(report.series.slices.iter().map(|slice| slice.answered).sum::<u64>(), 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_same_seed_has_the_same_arrivals() {
     let of = |seed| async move {
         let plan = Plan {

@@ -12,6 +12,7 @@ use super::lane::{Lane, Span};
 use super::standing::Standing;
 use super::{Run, Shared};
 use crate::load::report::Ending;
+use crate::load::schedule::Schedule;
 use crate::load::tally::Tally;
 
 /// How often what was counted is collected: no slice of the report is shorter.
@@ -138,8 +139,13 @@ impl Driver {
             // Their time is the one that their bytes were counted in, to the last.
             return now;
         }
-        // So many exchanges are over with the last of them.
-        if counts { last.unwrap_or(ended) } else { ended }
+        match last {
+            // So many exchanges are over with the last of them.
+            Some(last) if counts => last,
+            // Without a schedule the rate is what was done by the time it took: to the last answer that counts.
+            Some(last) if self.run.plan.schedule == Schedule::Closed => last.max(ended),
+            _ => ended,
+        }
     }
 
     fn last_over(&self) -> Option<Instant> {
