@@ -23,6 +23,16 @@ fn guest(server: &Process, address: SocketAddr, number: usize) -> Peer {
     peer
 }
 
+/// Waits until so many sessions can be talked with: that one has connected is said before it is at the desk.
+fn seats(server: &mut Process, count: usize) {
+    eventually("seats at the desk", patience(), || {
+        server.types("/list\n");
+        let text = [server.output().text(), server.errors().text()].concat();
+        let is_row = |line: &&str| line.starts_with(&format!("#{count} ")) && line.contains(" B ");
+        if text.lines().any(|line| is_row(&line)) { Ok(()) } else { Err(text) }
+    });
+}
+
 /// Closes session `number`: nobody but the one at the console ends a session's stream to its client.
 fn closes(server: &mut Process, number: usize, peer: &mut Peer) {
     server.types(format!("/close {number}\n"));
@@ -50,7 +60,11 @@ fn a_server_answers_nothing_by_itself() {
 #[test]
 fn to_and_all_reach_whom_they_name() {
     let (mut server, address) = server([]);
-    let mut peers: Vec<Peer> = (1..=3).map(|number| guest(&server, address, number)).collect();
+    let mut peers = Vec::new();
+    for number in 1..=3 {
+        peers.push(guest(&server, address, number));
+        seats(&mut server, number);
+    }
     server.types("/to 2 for two alone\n/all for all\n/to 3 //x {n}\n");
     peers[0].expects("for all\n");
     peers[1].expects("for two alone\nfor all\n");
@@ -92,6 +106,7 @@ fn watch_shows_and_answers_one_alone() {
     let (mut server, address) = server([]);
     let mut first = guest(&server, address, 1);
     let mut second = guest(&server, address, 2);
+    seats(&mut server, 2);
     server.types("nobody\n");
     server.says("/watch");
     server.types("/watch 2\nto the watched\n/hex 07\n");
