@@ -22,11 +22,14 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Connects to `address`.
+    /// Connects to `address`. A reset that was quicker than the connecting is met with the next thing that is done, as any other.
     #[track_caller]
     pub fn connects(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&address, patience());
-        Self::new(stream.unwrap_or_else(|error| panic!("connect {address}: {error}")))
+        match TcpStream::connect_timeout(&address, patience()) {
+            Ok(stream) => Self::new(stream),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Self::new(reset()),
+            Err(error) => panic!("connect {address}: {error}"),
+        }
     }
 
     /// Connects to `address`; `None` where a reset was quicker than the connecting, and took with it what came before.
@@ -353,5 +356,24 @@ impl DeadEnd {
     /// Returns the address.
     pub fn address(&self) -> SocketAddr {
         self.listener.address
+    }
+}
+
+/// Makes a stream that has been reset, as one is whose socket the system no longer shows.
+fn reset() -> TcpStream {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
+    let stream = TcpStream::connect(listener.local_addr().expect("bound")).expect("connects");
+    let (other, _) = listener.accept().expect("accepts");
+    sockopt::set_socket_linger(&other, Some(std::time::Duration::ZERO)).expect("a linger time");
+    stream
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_that_was_quicker_than_connecting_is_met_as_any_other() {
+        Peer::new(reset()).expects_reset();
     }
 }
