@@ -1,6 +1,5 @@
 //! `callbox connect ADDR`
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use callbox::addr::Endpoint;
@@ -8,14 +7,11 @@ use callbox::client::Retry;
 use callbox::direction::Role;
 use callbox::net::connect::ConnectOptions;
 use callbox::net::socket::Effective;
-use callbox::net::starttls::StartTls;
 use callbox::{Client, Stream};
 
 use super::pipe::{self, PipeArgs};
 use crate::app::{App, Purpose, Watched};
-use crate::args::{
-    AddressArgs, ClientTlsArgs, FamilyArgs, OutputArgs, SocketArgs, ThroughArgs, duration, optional, retry_of, source,
-};
+use crate::args::{AddressArgs, OutputArgs, ReachArgs, SocketArgs, duration, optional, retry_of};
 use crate::exit::Failure;
 use crate::signal::Signals;
 
@@ -32,8 +28,6 @@ pub struct ConnectArgs {
     pub address: AddressArgs,
     #[command(flatten)]
     pub pipe: PipeArgs,
-    #[command(flatten)]
-    pub family: FamilyArgs,
     /// The limit for connecting, all addresses together; 0 is no limit
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10s", help_heading = "Connecting")]
     pub connect_timeout: Duration,
@@ -43,16 +37,8 @@ pub struct ConnectArgs {
     /// Try again for this long while nobody accepts
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Connecting")]
     pub retry_for: Option<Duration>,
-    /// Connect from this local address
-    #[arg(long, value_name = "ADDR[:PORT]", value_parser = source, help_heading = "Connecting")]
-    pub source: Option<SocketAddr>,
-    /// Ask for TLS first, in the clear, as this protocol does it: smtp, imap, pop3, ftp, xmpp, postgres, mysql or ldap; implies --tls
-    #[arg(long, value_name = "PROTOCOL", help_heading = "Connecting")]
-    pub starttls: Option<StartTls>,
     #[command(flatten)]
-    pub through: ThroughArgs,
-    #[command(flatten)]
-    pub tls: ClientTlsArgs,
+    pub reach: ReachArgs,
     #[command(flatten)]
     pub socket: SocketArgs,
 }
@@ -61,17 +47,17 @@ pub struct ConnectArgs {
 pub fn run(args: &ConnectArgs, output: &OutputArgs) -> Result<u8, Failure> {
     let Endpoint { addr, tls: scheme } = args.address.endpoint()?;
     let plan = args.pipe.plan(output)?;
-    let tls = args.tls.ready(scheme || args.starttls.is_some())?;
+    let tls = args.reach.tls.ready(scheme || args.reach.starttls.is_some())?;
     let options = ConnectOptions {
         socket: args.socket.options(),
         timeout: optional(args.connect_timeout),
-        source: args.source,
-        family: args.family.family(),
-        starttls: args.starttls,
+        source: args.reach.source,
+        family: args.reach.family.family(),
+        starttls: args.reach.starttls,
         tls: tls.as_ref().map(|tls| tls.tls.clone()),
         ..ConnectOptions::default()
     };
-    let options = args.through.through(options, std::slice::from_ref(&addr))?;
+    let options = args.reach.through.through(options, std::slice::from_ref(&addr))?;
     super::run_on_main(async {
         let mut signals = Signals::listen().map_err(|error| Failure::local("listen to signals", &error))?;
         let deadline = args.pipe.deadline();

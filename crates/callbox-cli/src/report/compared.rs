@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use callbox::load::{Comparison, Figure};
+use callbox::load::{Comparison, Figure, show_ratio};
 use callbox::text::safe;
 use serde_json::{Value, json};
 
@@ -75,13 +75,13 @@ fn record(figure: &Figure) -> Value {
 fn row(figure: &Figure) -> Vec<String> {
     let [a, b] = [figure.a, figure.b].map(|value| shown(figure, value));
     let verdict = figure.verdict.name().to_owned();
-    vec![figure.name.to_owned(), a, b, ratio(figure.ratio), interval(figure).unwrap_or("-".into()), verdict]
+    vec![figure.name.to_owned(), a, b, show_ratio(figure.ratio), interval(figure).unwrap_or("-".into()), verdict]
 }
 
 fn in_words(figure: &Figure) -> String {
     let [a, b] = [figure.a, figure.b].map(|value| shown(figure, value));
     let within = interval(figure).map_or(String::new(), |interval| format!(" ({interval})"));
-    format!("A {a}, B {b}: {} times{within}, {}", ratio(figure.ratio), figure.verdict.name())
+    format!("A {a}, B {b}: {} times{within}, {}", show_ratio(figure.ratio), figure.verdict.name())
 }
 
 fn shown(figure: &Figure, value: f64) -> String {
@@ -93,18 +93,7 @@ fn shown(figure: &Figure, value: f64) -> String {
 }
 
 fn interval(figure: &Figure) -> Option<String> {
-    figure.interval.map(|(low, high)| format!("{} to {}", ratio(low), ratio(high)))
-}
-
-/// Returns a ratio with three digits, zeros at its end included: they line up.
-fn ratio(ratio: f64) -> String {
-    let decimals = match ratio {
-        ..0.0995 => 3,
-        ..9.995 => 2,
-        ..99.95 => 1,
-        _ => 0,
-    };
-    format!("{ratio:.decimals$}")
+    figure.interval.map(|(low, high)| format!("{} to {}", show_ratio(low), show_ratio(high)))
 }
 
 #[cfg(test)]

@@ -32,6 +32,15 @@ fn after_screen(terminal: &Terminal) -> String {
     bytes.rsplit_once("\x1b[?1049l").unwrap_or_else(|| panic!("no end of a screen in {bytes:?}")).1.to_owned()
 }
 
+/// Ends the run by Ctrl-C: the terminal is as it was, and the report stands on it.
+#[track_caller]
+fn leaves(terminal: &Terminal, address: SocketAddr, run: Process, before: &str) {
+    terminal.types("\x03");
+    run.ends_with_input_open().exited(130);
+    assert_eq!(settings(terminal), before);
+    terminal.sees("the report", |rows| !is_screen(address, rows) && rows.iter().any(|row| row.contains("p99")));
+}
+
 fn settings(terminal: &Terminal) -> String {
     format!("{:?}", terminal.settings())
 }
@@ -76,10 +85,7 @@ fn a_small_terminal_has_the_most_important_rows() {
 fn control_c_on_the_screen_prints_the_report() {
     let (server, address, terminal, run, before) = on_screen(LONG);
     sees_screen(&terminal, address);
-    terminal.types("\x03");
-    run.ends_with_input_open().exited(130);
-    assert_eq!(settings(&terminal), before);
-    terminal.sees("the report", |rows| !is_screen(address, rows) && rows.iter().any(|row| row.contains("p99")));
+    leaves(&terminal, address, run, &before);
     server.drains();
 }
 
@@ -96,10 +102,7 @@ fn row_73_control_z_gives_the_terminal_back_and_fg_draws_again() {
     assert_eq!(settings(&terminal), before);
     terminal.types("go on\n");
     sees_screen(&terminal, address);
-    terminal.types("\x03");
-    run.ends_with_input_open().exited(130);
-    assert_eq!(settings(&terminal), before);
-    terminal.sees("the report", |rows| !is_screen(address, rows) && rows.iter().any(|row| row.contains("p99")));
+    leaves(&terminal, address, run, &before);
     server.drains();
 }
 

@@ -18,6 +18,7 @@ mod sentence;
 mod tests;
 
 use resample::{PERCENTILES, Resampler};
+pub use sentence::show_ratio;
 
 /// How often the slices are drawn anew.
 pub const RESAMPLES: usize = 1000;

@@ -28,7 +28,7 @@ mod schedule;
 mod stop;
 mod tally;
 
-pub use compare::{Comparison, FEWEST_SLICES, Figure, RESAMPLES, SAME, Verdict, compare};
+pub use compare::{Comparison, FEWEST_SLICES, Figure, RESAMPLES, SAME, Verdict, compare, show_ratio};
 pub use condition::Condition;
 pub use distribution::Distribution;
 pub use find::{MOST_TRIALS, STEP, Search, Trial};

@@ -4,18 +4,7 @@ use std::time::Duration;
 
 use callbox::units::{Rate, RateUnit, Size, show_duration};
 
-/// Returns a number in groups of three digits: `12,340`.
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
+pub use crate::report::figures::count;
 
 /// Returns how often a second: `0.25/s`, `12.5/s`, `12,340/s`.
 pub fn rate(per_second: f64) -> String {

@@ -42,20 +42,20 @@ impl Comparison {
 /// Says how a figure differs; `first` names whose it is.
 fn clause(figure: &Figure, first: bool) -> String {
     let whose = if first { "B's" } else { "its" };
-    let ratio = times(figure.ratio);
+    let ratio = show_ratio(figure.ratio);
     let what = match figure.name {
         "rate" => format!("B answers {ratio} times as many"),
         "throughput" => format!("B moves {ratio} times as many bytes"),
         name => format!("{whose} {name} is {ratio} times A's"),
     };
     match figure.interval {
-        Some((low, high)) => format!("{what} ({} to {})", times(low), times(high)),
+        Some((low, high)) => format!("{what} ({} to {})", show_ratio(low), show_ratio(high)),
         None => what,
     }
 }
 
-/// Prints a ratio with the digits that matter.
-fn times(ratio: f64) -> String {
+/// Prints a ratio with the digits that matter, zeros at its end included: `0.76`, `1.31`, `12.4`.
+pub fn show_ratio(ratio: f64) -> String {
     let decimals = match ratio {
         ..0.0995 => 3,
         ..9.995 => 2,
